@@ -1,0 +1,66 @@
+"""Queue ids: 64 bits, unique over all receivers, rising with time.
+
+    42 bits milliseconds since 2020 | 6 bits receiver slot | 16 bits counter
+
+The spool's tables are ordered by id, so the oldest mail stands first, and what a
+dead receiver left unfinished is found by its slot. The text form is 13 characters
+of Crockford's base 32 (no i, l, o, u: it is read aloud on the telephone).
+"""
+
+from relay.clock import Clock
+
+MAX_SLOTS = 64
+EPOCH_MS = 1_577_836_800_000
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_LENGTH = 13
+
+
+class QueueIdSource:
+    """Ids of one receiver. Each is greater than the one before, even when the clock is set back."""
+
+    def __init__(self, slot: int, clock: Clock) -> None:
+        """`slot` is 0 to 63 and held by one live process at a time."""
+        if not 0 <= slot < MAX_SLOTS:
+            raise ValueError(f"receiver slot {slot} is not within 0 to {MAX_SLOTS - 1}")
+        self._slot_bits = slot << 16
+        self._clock = clock
+        self._last_ms = 0
+        self._counter = 0
+
+    def next(self) -> int:
+        """A new id."""
+        ms = int(self._clock.now() * 1000) - EPOCH_MS
+        if ms > self._last_ms:
+            self._last_ms = ms
+            self._counter = 0
+        elif self._counter < 0xFFFF:
+            self._counter += 1
+        else:
+            self._last_ms += 1
+            self._counter = 0
+        return self._last_ms << 22 | self._slot_bits | self._counter
+
+
+def slot_of(queue_id: int) -> int:
+    """The receiver slot that gave this id."""
+    return queue_id >> 16 & 0x3F
+
+
+def format_id(queue_id: int) -> str:
+    """The id as people see it: 13 characters."""
+    return "".join(_ALPHABET[queue_id >> shift & 31] for shift in range(60, -1, -5))
+
+
+def parse_id(text: str) -> int:
+    """The id behind its text form; ValueError when `text` is not one."""
+    try:
+        values = [_VALUES[character] for character in text.lower()]
+    except KeyError as error:
+        raise ValueError(f"{text!r} is not a queue id: {error.args[0]!r} does not occur in one") from None
+    if len(values) != _LENGTH or values[0] > 15:
+        raise ValueError(f"{text!r} is not a queue id: those have {_LENGTH} characters, like 01hzy3qf0g800")
+    queue_id = 0
+    for value in values:
+        queue_id = queue_id << 5 | value
+    return queue_id

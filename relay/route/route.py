@@ -1,0 +1,70 @@
+"""A route: where mail goes next and under which conditions.
+
+Plain data; `relay.config` builds it, `relay.route.table` chooses between several.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class TlsMode(Enum):
+    """How a connection to the next hop is protected."""
+
+    REQUIRED = "required"
+    """STARTTLS must succeed and the certificate must be valid for the host's name."""
+    OPPORTUNISTIC = "opportunistic"
+    """STARTTLS when offered; the certificate is not verified (RFC 7435)."""
+    NONE = "none"
+    IMPLICIT = "implicit"
+    """TLS from the first byte (RFC 8314), verified as in REQUIRED."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What AUTH needs. The password never shows in a repr."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(username={self.username!r}, password=…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One `[[route]]` of the configuration."""
+
+    name: str
+    hosts: tuple[str, ...]
+    """Host names or addresses, tried in this order; each may resolve to several addresses."""
+    port: int = 587
+    tls: TlsMode = TlsMode.REQUIRED
+    ca_file: str | None = None
+    """Certificates to trust instead of the system's."""
+    client_certificate: str | None = None
+    client_key: str | None = None
+    credentials: Credentials | None = None
+    ipv4_only: bool = False
+    """Never connect over IPv6 (Microsoft's connectors know IPv4 addresses only)."""
+    use_bdat: bool = False
+    """Send content with BDAT (RFC 3030) when the next hop offers CHUNKING."""
+    recipients: tuple[str, ...] = ()
+    """Recipient domains or addresses that take this route: `example.com`, `*.example.com`, `a@example.com`."""
+    senders: tuple[str, ...] = ()
+    """Sender domains or addresses that take it, written alike; both lists empty: every mail."""
+    connections: int = 20
+    """At most this many connections at once for one identity of the route."""
+    mails_per_connection: int = 1000
+    connection_age_s: float = 1080.0
+    """A connection is closed at this age; Microsoft cuts at about 20 minutes."""
+    connection_idle_s: float = 30.0
+    connect_timeout_s: float = 30.0
+    command_timeout_s: float = 300.0
+    """RFC 5321 section 4.5.3.2: 5 minutes for most replies."""
+    data_timeout_s: float = 600.0
+    """RFC 5321 section 4.5.3.2.6: 10 minutes for the reply to the final dot."""
+    retry_first_s: float = 60.0
+    retry_factor: float = 2.0
+    retry_max_s: float = 3600.0
+    expire_s: float = 432_000.0
+    """Age at which a mail that is still deferred is held: 5 days (RFC 5321 section 4.5.4.1)."""

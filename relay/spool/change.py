@@ -1,0 +1,85 @@
+"""What can be done to the spool: values, gathered and committed together.
+
+The life of a mail in it:
+
+    Stream*  Accept   (Record)*  Remove
+    Stream*  Abandon
+
+Content records are numbered from 0. Record 0 is written last, with the envelope,
+because the fields we add (a signature among them) are known only when the data
+has ended; a small mail has nothing but record 0. What was streamed and never
+accepted is marked, so that it is found and dropped after a crash.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from msgspec import Struct
+
+from relay.message.envelope import Envelope
+
+MAX_RECORD_BYTES = 262_144
+"""One content record. Bounds the memory a mail takes while it streams through."""
+
+
+class Status(IntEnum):
+    """Where one recipient of a mail stands."""
+
+    QUEUED = 0
+    DELIVERED = 1
+    HELD = 2
+
+
+class RecipientState(Struct, frozen=True, array_like=True):
+    """What became of one recipient so far."""
+
+    status: Status = Status.QUEUED
+    attempts: int = 0
+    next_attempt: float = 0.0
+    """Seconds since the epoch; 0 is at once."""
+    reply: str = ""
+    """The last reply or trouble, as text for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A content record of a mail that is still coming in; `index` counts from 1."""
+
+    id: int
+    index: int
+    data: bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The mail is whole: its envelope and content record 0."""
+
+    envelope: Envelope
+    head: bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Drop a mail that was not accepted, or one whose client was told so."""
+
+    id: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Where the recipients stand, in the envelope's order."""
+
+    id: int
+    recipients: tuple[RecipientState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Every recipient is done with: the mail leaves the spool."""
+
+    id: int
+    chunks: int
+
+
+Change = Stream | Accept | Abandon | Record | Remove

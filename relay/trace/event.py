@@ -1,0 +1,266 @@
+"""Trace events: what happened to a mail, a session, a connection or the spool.
+
+An event is written where the fact becomes true, once. The log and the metrics
+(and later the history) are all made from it; nothing else counts or logs.
+Events never hold a secret, and of a mail's content only its Message-ID.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class _Event(Struct, frozen=True, tag_field="event", tag=lambda name: _snake(name)):
+    pass
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class SessionRefused(_Event):
+    """A client was turned away before its first command."""
+
+    client: str
+    listener: str
+    reason: str
+    level: Level = "warning"
+
+
+class SessionEnded(_Event):
+    """A client's connection is over."""
+
+    client: str
+    listener: str
+    reason: str
+    mails: int
+    seconds: float
+    tls: str = ""
+    level: Level = "info"
+
+
+class CommandRefused(_Event):
+    """A command or a mail got a 4xx or 5xx reply."""
+
+    client: str
+    listener: str
+    command: str
+    reply: str
+    level: Level = "info"
+
+
+class Accepted(_Event):
+    """A mail is on the disk and its 250 is about to leave."""
+
+    id: str
+    message_id: str
+    sender: str
+    recipients: int
+    size: int
+    client: str
+    helo: str
+    seconds: float
+    """From the end of the data to the end of the commit."""
+    level: Level = "info"
+
+
+class Delivered(_Event):
+    """The next hop took the mail for these recipients."""
+
+    id: str
+    recipients: tuple[str, ...]
+    route: str
+    host: str
+    reply: str
+    attempts: int
+    seconds: float
+    """From the acceptance to the next hop's reply."""
+    level: Level = "info"
+
+
+class Deferred(_Event):
+    """These recipients will be tried again."""
+
+    id: str
+    recipients: tuple[str, ...]
+    route: str
+    host: str
+    reply: str
+    attempts: int
+    next_attempt: float
+    """Seconds since the epoch."""
+    level: Level = "warning"
+
+
+class Held(_Event):
+    """These recipients are kept, and not tried again, until somebody decides."""
+
+    id: str
+    recipients: tuple[str, ...]
+    route: str
+    host: str
+    reply: str
+    attempts: int
+    level: Level = "error"
+
+
+class Uncertain(_Event):
+    """The connection died between the final dot and its reply: the mail may arrive twice."""
+
+    id: str
+    route: str
+    host: str
+    reason: str
+    level: Level = "warning"
+
+
+class ConnectionOpened(_Event):
+    """A connection to a next hop is ready for mail."""
+
+    route: str
+    host: str
+    tls: str
+    seconds: float
+    level: Level = "info"
+
+
+class ConnectionFailed(_Event):
+    """A connection to a next hop could not be made or was lost with trouble."""
+
+    route: str
+    host: str
+    reason: str
+    level: Level = "warning"
+
+
+class ConnectionClosed(_Event):
+    """A connection to a next hop is over, as planned."""
+
+    route: str
+    host: str
+    reason: str
+    mails: int
+    level: Level = "debug"
+
+
+class SpoolRefusing(_Event):
+    """The spool takes no new mail; clients get 452 until SpoolAccepting."""
+
+    reason: str
+    level: Level = "error"
+
+
+class SpoolAccepting(_Event):
+    """The spool takes mail again."""
+
+    level: Level = "info"
+
+
+class SpoolTrouble(_Event):
+    """A commit failed; every mail in it was answered with 4xx."""
+
+    reason: str
+    mails: int
+    level: Level = "error"
+
+
+class Committed(_Event):
+    """One durable commit."""
+
+    changes: int
+    size: int
+    seconds: float
+    level: Level = "debug"
+
+
+class RecordQuarantined(_Event):
+    """A damaged spool record was moved aside with its reason."""
+
+    table: str
+    id: str
+    reason: str
+    level: Level = "error"
+
+
+class QueueRebuilt(_Event):
+    """The deliverer has read what the spool holds."""
+
+    queued: int
+    held: int
+    damaged: int
+    seconds: float
+    level: Level = "info"
+
+
+class QueueDepth(_Event):
+    """How much waits, sampled once a second for the metrics."""
+
+    ready: int
+    deferred: int
+    held: int
+    connections: int
+    oldest_seconds: float
+    level: Level = "debug"
+
+
+class ProcessStarted(_Event):
+    """A process of the relay is at work."""
+
+    role: str
+    detail: str = ""
+    level: Level = "info"
+
+
+class ProcessEnded(_Event):
+    """A child process ended; `restart_in` is negative when it will not be started again."""
+
+    role: str
+    status: int
+    restart_in: float
+    level: Level = "warning"
+
+
+class Ready(_Event):
+    """The relay accepts mail on these addresses."""
+
+    listeners: tuple[str, ...]
+    level: Level = "info"
+
+
+class Draining(_Event):
+    """The process was told to end: it accepts nothing new and finishes what is in flight."""
+
+    role: str
+    level: Level = "info"
+
+
+Event = (
+    SessionRefused
+    | SessionEnded
+    | CommandRefused
+    | Accepted
+    | Delivered
+    | Deferred
+    | Held
+    | Uncertain
+    | ConnectionOpened
+    | ConnectionFailed
+    | ConnectionClosed
+    | SpoolRefusing
+    | SpoolAccepting
+    | SpoolTrouble
+    | Committed
+    | RecordQuarantined
+    | QueueRebuilt
+    | QueueDepth
+    | ProcessStarted
+    | ProcessEnded
+    | Ready
+    | Draining
+)
+
+Record = Callable[[Event], None]
+"""Where events go. Called in the process's main thread; returns at once."""
