@@ -84,7 +84,9 @@ def test_io_free_files_import_no_io(file: Path) -> None:
     if package_of(file) not in IO_FREE and relative not in IO_FREE_FILES:
         return
     for module, line in imports(file):
-        assert module.split(".")[0] not in IO_MODULES, f"{file}:{line}: {relative} is I/O-free but imports {module}"
+        assert module.split(".")[0] not in IO_MODULES, (
+            f"{file}:{line}: {relative} is I/O-free but imports {module}"
+        )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -21,7 +21,7 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
-class SessionRefused(_Event):
+class SessionRefused(_Event, frozen=True):
     """A client was turned away before its first command."""
 
     client: str
@@ -30,7 +30,7 @@ class SessionRefused(_Event):
     level: Level = "warning"
 
 
-class SessionEnded(_Event):
+class SessionEnded(_Event, frozen=True):
     """A client's connection is over."""
 
     client: str
@@ -42,7 +42,7 @@ class SessionEnded(_Event):
     level: Level = "info"
 
 
-class CommandRefused(_Event):
+class CommandRefused(_Event, frozen=True):
     """A command or a mail got a 4xx or 5xx reply."""
 
     client: str
@@ -52,7 +52,7 @@ class CommandRefused(_Event):
     level: Level = "info"
 
 
-class Accepted(_Event):
+class Accepted(_Event, frozen=True):
     """A mail is on the disk and its 250 is about to leave."""
 
     id: str
@@ -67,7 +67,7 @@ class Accepted(_Event):
     level: Level = "info"
 
 
-class Delivered(_Event):
+class Delivered(_Event, frozen=True):
     """The next hop took the mail for these recipients."""
 
     id: str
@@ -81,7 +81,7 @@ class Delivered(_Event):
     level: Level = "info"
 
 
-class Deferred(_Event):
+class Deferred(_Event, frozen=True):
     """These recipients will be tried again."""
 
     id: str
@@ -95,7 +95,7 @@ class Deferred(_Event):
     level: Level = "warning"
 
 
-class Held(_Event):
+class Held(_Event, frozen=True):
     """These recipients are kept, and not tried again, until somebody decides."""
 
     id: str
@@ -107,7 +107,7 @@ class Held(_Event):
     level: Level = "error"
 
 
-class Uncertain(_Event):
+class Uncertain(_Event, frozen=True):
     """The connection died between the final dot and its reply: the mail may arrive twice."""
 
     id: str
@@ -117,7 +117,7 @@ class Uncertain(_Event):
     level: Level = "warning"
 
 
-class ConnectionOpened(_Event):
+class ConnectionOpened(_Event, frozen=True):
     """A connection to a next hop is ready for mail."""
 
     route: str
@@ -127,7 +127,7 @@ class ConnectionOpened(_Event):
     level: Level = "info"
 
 
-class ConnectionFailed(_Event):
+class ConnectionFailed(_Event, frozen=True):
     """A connection to a next hop could not be made or was lost with trouble."""
 
     route: str
@@ -136,7 +136,7 @@ class ConnectionFailed(_Event):
     level: Level = "warning"
 
 
-class ConnectionClosed(_Event):
+class ConnectionClosed(_Event, frozen=True):
     """A connection to a next hop is over, as planned."""
 
     route: str
@@ -146,20 +146,20 @@ class ConnectionClosed(_Event):
     level: Level = "debug"
 
 
-class SpoolRefusing(_Event):
+class SpoolRefusing(_Event, frozen=True):
     """The spool takes no new mail; clients get 452 until SpoolAccepting."""
 
     reason: str
     level: Level = "error"
 
 
-class SpoolAccepting(_Event):
+class SpoolAccepting(_Event, frozen=True):
     """The spool takes mail again."""
 
     level: Level = "info"
 
 
-class SpoolTrouble(_Event):
+class SpoolTrouble(_Event, frozen=True):
     """A commit failed; every mail in it was answered with 4xx."""
 
     reason: str
@@ -167,7 +167,7 @@ class SpoolTrouble(_Event):
     level: Level = "error"
 
 
-class Committed(_Event):
+class Committed(_Event, frozen=True):
     """One durable commit."""
 
     changes: int
@@ -176,7 +176,7 @@ class Committed(_Event):
     level: Level = "debug"
 
 
-class RecordQuarantined(_Event):
+class RecordQuarantined(_Event, frozen=True):
     """A damaged spool record was moved aside with its reason."""
 
     table: str
@@ -185,7 +185,7 @@ class RecordQuarantined(_Event):
     level: Level = "error"
 
 
-class QueueRebuilt(_Event):
+class QueueRebuilt(_Event, frozen=True):
     """The deliverer has read what the spool holds."""
 
     queued: int
@@ -195,7 +195,7 @@ class QueueRebuilt(_Event):
     level: Level = "info"
 
 
-class QueueDepth(_Event):
+class QueueDepth(_Event, frozen=True):
     """How much waits, sampled once a second for the metrics."""
 
     ready: int
@@ -206,7 +206,7 @@ class QueueDepth(_Event):
     level: Level = "debug"
 
 
-class ProcessStarted(_Event):
+class ProcessStarted(_Event, frozen=True):
     """A process of the relay is at work."""
 
     role: str
@@ -214,7 +214,7 @@ class ProcessStarted(_Event):
     level: Level = "info"
 
 
-class ProcessEnded(_Event):
+class ProcessEnded(_Event, frozen=True):
     """A child process ended; `restart_in` is negative when it will not be started again."""
 
     role: str
@@ -223,14 +223,14 @@ class ProcessEnded(_Event):
     level: Level = "warning"
 
 
-class Ready(_Event):
+class Ready(_Event, frozen=True):
     """The relay accepts mail on these addresses."""
 
     listeners: tuple[str, ...]
     level: Level = "info"
 
 
-class Draining(_Event):
+class Draining(_Event, frozen=True):
     """The process was told to end: it accepts nothing new and finishes what is in flight."""
 
     role: str
