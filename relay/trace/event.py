@@ -13,12 +13,12 @@ from msgspec import Struct
 Level = Literal["debug", "info", "warning", "error"]
 
 
-class _Event(Struct, frozen=True, tag_field="event", tag=lambda name: _snake(name)):
-    pass
-
-
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class _Event(Struct, frozen=True, tag_field="event", tag=_snake):
+    pass
 
 
 class SessionRefused(_Event, frozen=True):
