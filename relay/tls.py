@@ -1,0 +1,168 @@
+"""TLS contexts, and TLS trouble in words.
+
+The only importer of ssl: others annotate with `ServerContext` and `ClientContext`
+and ask here what a connection speaks or why a handshake failed. TLS 1.2 is the
+least (RFC 8996). Names and certificates are verified unless a caller asks not to.
+"""
+
+import ssl
+from typing import Protocol
+
+from relay.errors import ConfigurationError
+
+ServerContext = ssl.SSLContext
+"""What a listener needs."""
+ClientContext = ssl.SSLContext
+"""What a connection to a next hop needs."""
+TlsError = ssl.SSLError
+"""What a failed handshake raises."""
+
+
+class HasExtraInfo(Protocol):
+    """An asyncio transport, as far as TLS is concerned."""
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """As asyncio.BaseTransport.get_extra_info."""
+        ...
+
+
+def server_context(certificate: str, key: str | None = None) -> ServerContext:
+    """A context for a listener; `key` None: the key stands in the certificate's file.
+
+    ConfigurationError, naming the file and what to do, when they cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context)
+    # A client that resumes saves a signature, a receiver that keeps no tickets saves two writes a session.
+    context.num_tickets = 1
+    _load_chain(context, certificate, key)
+    return context
+
+
+def client_context(
+    *,
+    verify: bool = True,
+    ca_file: str | None = None,
+    certificate: str | None = None,
+    key: str | None = None,
+) -> ClientContext:
+    """A context for a route; ConfigurationError when its files cannot be used.
+
+    `verify` False takes any certificate and name: opportunistic TLS (RFC 7435), where
+    encryption to an unknown peer is better than none. `ca_file` replaces the system's.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _harden(context)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca_file is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        _load_authorities(context, ca_file)
+    if certificate is not None:
+        _load_chain(context, certificate, key)
+    return context
+
+
+def describe(transport: HasExtraInfo) -> str:
+    """`TLSv1.3 TLS_AES_256_GCM_SHA384` for a connection with TLS, "" for one without."""
+    tls = transport.get_extra_info("ssl_object")
+    if not isinstance(tls, ssl.SSLObject | ssl.SSLSocket):
+        return ""
+    cipher = tls.cipher()
+    return f"{tls.version()} {cipher[0]}" if cipher else str(tls.version())
+
+
+def is_verification_failure(error: BaseException) -> bool:
+    """Did we refuse the peer's certificate? Then waiting mends nothing; somebody must."""
+    return isinstance(error, ssl.SSLCertVerificationError)
+
+
+def explain(error: BaseException, host: str = "the peer") -> str:
+    """One plain sentence on a failed handshake, for an administrator."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            known = _VERIFICATION.get(error.verify_code)
+            detail = known.format(host=host) if known else error.verify_message
+            return f"the certificate of {host} was refused: {detail}"
+        case ssl.SSLError():
+            # uvloop and asyncio raise some without OpenSSL's reason.
+            reason = getattr(error, "reason", None) or ""
+            known = _HANDSHAKE.get(reason)
+            return known.format(host=host) if known else f"TLS with {host} failed ({reason or error})"
+        case ConnectionError() | EOFError():
+            return f"{host} closed the connection during the TLS handshake"
+        case TimeoutError():
+            return f"{host} did not finish the TLS handshake in time"
+        case _:
+            return f"TLS with {host} failed: {error or type(error).__name__}"
+
+
+# Codes of X509_verify_cert_error_string(3); Python gives the code and OpenSSL's terse text.
+_VERIFICATION = {
+    2: "the certificate of its issuer is missing; its server must send the whole chain",
+    7: "its signature is not that of the issuer known here; compare the route's ca_file",
+    9: "it is not valid yet; compare the clocks",
+    10: "it has expired; its owner must renew it",
+    18: "it is self-signed; name it in the route's ca_file if it is to be trusted",
+    19: "its chain ends in a self-signed certificate that is not trusted here; name that one in the route's ca_file",
+    20: "its issuer is not trusted here; name the issuer's certificate in the route's ca_file",
+    21: "its issuer cannot be found; its server must send the whole chain",
+    23: "it was revoked",
+    62: "it is not made out for the name {host}; write the name it is made out for as the route's host",
+    64: "it is not made out for the address {host}; write the name it is made out for as the route's host",
+}
+
+_HANDSHAKE = {
+    "WRONG_VERSION_NUMBER": "{host} does not speak TLS here; compare the port and the tls setting",
+    "UNSUPPORTED_PROTOCOL": "{host} speaks no TLS version that is still safe (1.2 or 1.3)",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "{host} speaks no TLS version that we speak (1.2 or 1.3)",
+    "NO_SHARED_CIPHER": "{host} and we have no cipher in common",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "{host} refused the TLS handshake: no cipher in common, or it wants a client certificate",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "{host} wants a client certificate; set client_certificate and client_key",
+    "TLSV1_ALERT_UNKNOWN_CA": "{host} does not trust the issuer of our certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "{host} refused our certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "{host} says that our certificate has expired",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "{host} refused our certificate",
+    "UNEXPECTED_EOF_WHILE_READING": "{host} closed the connection during the TLS handshake",
+    "HTTP_REQUEST": "{host} sent an HTTP request instead of a TLS handshake",
+}
+
+
+def _harden(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Renegotiation is of no use to SMTP and has been a way to exhaust servers (CVE-2009-3555 and after).
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+
+
+def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    def refuse_password() -> str:
+        raise ConfigurationError(f"the key {key or certificate} is encrypted; give one without a passphrase")
+
+    try:
+        # Without a password callback OpenSSL would ask on the terminal and wait for ever.
+        context.load_cert_chain(certificate, key, refuse_password)
+    except ssl.SSLError as error:
+        raise ConfigurationError(_chain_trouble(error.reason or "", certificate, key)) from None
+    except OSError as error:
+        which = f"{certificate} or {key}" if key else certificate
+        raise ConfigurationError(f"cannot read {which}: {error.strerror}") from None
+
+
+def _chain_trouble(reason: str, certificate: str, key: str | None) -> str:
+    if "MISMATCH" in reason:
+        return f"the key {key or certificate} does not belong to the certificate {certificate}"
+    if reason in ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"):
+        return f"the certificate {certificate} is too weak for today's rules ({reason}); have a new one made"
+    which = f"{certificate} or {key}" if key else certificate
+    return f"{which} holds no usable PEM certificate and key ({reason or 'no PEM'})"
+
+
+def _load_authorities(context: ssl.SSLContext, ca_file: str) -> None:
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise ConfigurationError(f"{ca_file} holds no usable PEM certificate ({error.reason})") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {ca_file}: {error.strerror}") from None
