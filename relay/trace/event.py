@@ -237,6 +237,45 @@ class Draining(_Event, frozen=True):
     level: Level = "info"
 
 
+class ConfigurationRead(_Event, frozen=True):
+    """The configuration is in force."""
+
+    path: str
+    warnings: tuple[str, ...] = ()
+    level: Level = "info"
+
+
+class ConfigurationRefused(_Event, frozen=True):
+    """A new configuration is wrong; the old one stays in force."""
+
+    path: str
+    problems: tuple[str, ...]
+    level: Level = "error"
+
+
+class Waiting(_Event, frozen=True):
+    """A process cannot begin yet."""
+
+    role: str
+    reason: str
+    level: Level = "warning"
+
+
+class ProcessFailed(_Event, frozen=True):
+    """A process ends because of this."""
+
+    role: str
+    reason: str
+    level: Level = "error"
+
+
+class LogDropped(_Event, frozen=True):
+    """The log's reader was too slow: so many lines are missing here."""
+
+    lines: int
+    level: Level = "warning"
+
+
 Event = (
     SessionRefused
     | SessionEnded
@@ -260,6 +299,11 @@ Event = (
     | ProcessEnded
     | Ready
     | Draining
+    | ConfigurationRead
+    | ConfigurationRefused
+    | Waiting
+    | ProcessFailed
+    | LogDropped
 )
 
 Record = Callable[[Event], None]

@@ -1,0 +1,166 @@
+"""Counting events in plain Python.
+
+An event costs a dictionary look-up and some additions (under 1 µs); what was counted
+is written down once a second (`relay.trace.snapshot`) and becomes Prometheus text only
+in the process that is asked for it (`relay.trace.metrics`).
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import ClassVar
+
+from msgspec import Struct
+
+from relay.trace import event as events
+from relay.trace.event import Event
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Bounds for what takes a moment: commits, acceptances, handshakes."""
+WAITS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
+"""Bounds for what may take days: from acceptance to delivery."""
+COUNTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
+LABELS_MAX = 1000
+"""A metric's label values; more come from a mistake, and Prometheus pays for each for ever."""
+
+
+class Histogram(Struct):
+    """How often a value fell between two bounds; the last place is above all of them."""
+
+    bounds: tuple[float, ...]
+    places: list[int]
+    total: float = 0.0
+
+    @classmethod
+    def empty(cls, bounds: tuple[float, ...]) -> "Histogram":
+        return cls(bounds, [0] * (len(bounds) + 1))
+
+    def add(self, value: float) -> None:
+        self.places[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class Counts(Struct):
+    """All that was counted, by metric name without `m365_relay_`; labelled ones by label value."""
+
+    counters: dict[str, float] = {}
+    labelled: dict[str, dict[str, float]] = {}
+    histograms: dict[str, Histogram] = {}
+    gauges: dict[str, float] = {}
+    """Of this process and now; they end with it."""
+
+
+class Tally:
+    """A `Record` that counts."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._counters = self.counts.counters
+        self._histograms = self.counts.histograms
+
+    def __call__(self, event: Event) -> None:
+        """Count the event."""
+        count = self._by_type.get(type(event))
+        if count is not None:
+            count(self, event)
+
+    def _add(self, name: str, amount: float = 1) -> None:
+        counters = self._counters
+        counters[name] = counters.get(name, 0) + amount
+
+    def _add_labelled(self, name: str, label: str, amount: float = 1) -> None:
+        values = self.counts.labelled.setdefault(name, {})
+        if label not in values and len(values) >= LABELS_MAX:
+            label = "other"
+        values[label] = values.get(label, 0) + amount
+
+    def _observe(self, name: str, bounds: tuple[float, ...], value: float) -> None:
+        histogram = self._histograms.get(name)
+        if histogram is None:
+            histogram = self._histograms[name] = Histogram.empty(bounds)
+        histogram.add(value)
+
+    def _accepted(self, event: events.Accepted) -> None:
+        self._add("mails_accepted")
+        self._add("recipients_accepted", event.recipients)
+        self._add("bytes_accepted", event.size)
+        self._observe("accept_seconds", SECONDS, event.seconds)
+
+    def _delivered(self, event: events.Delivered) -> None:
+        self._add_labelled("delivered_recipients", event.route, len(event.recipients))
+        self._add_labelled("deliveries", event.route)
+        self._observe("delivery_seconds", WAITS, event.seconds)
+
+    def _deferred(self, event: events.Deferred) -> None:
+        self._add_labelled("deferred_recipients", event.route, len(event.recipients))
+
+    def _held(self, event: events.Held) -> None:
+        self._add_labelled("held_recipients", event.route, len(event.recipients))
+
+    def _uncertain(self, event: events.Uncertain) -> None:
+        self._add_labelled("uncertain_deliveries", event.route)
+
+    def _committed(self, event: events.Committed) -> None:
+        self._add("commit_bytes", event.size)
+        self._observe("commit_seconds", SECONDS, event.seconds)
+        self._observe("commit_changes", COUNTS, event.changes)
+
+    def _session_ended(self, event: events.SessionEnded) -> None:
+        self._add_labelled("sessions", event.listener)
+
+    def _session_refused(self, event: events.SessionRefused) -> None:
+        self._add_labelled("sessions_refused", event.listener)
+
+    def _command_refused(self, event: events.CommandRefused) -> None:
+        self._add_labelled("commands_refused", event.reply[:3])
+
+    def _connection_opened(self, event: events.ConnectionOpened) -> None:
+        self._add_labelled("connections_opened", event.route)
+        self._observe("connect_seconds", SECONDS, event.seconds)
+
+    def _connection_failed(self, event: events.ConnectionFailed) -> None:
+        self._add_labelled("connections_failed", event.route)
+
+    def _spool_refusing(self, event: events.SpoolRefusing) -> None:
+        self._add("spool_refusals")
+        self.counts.gauges["spool_refusing"] = 1
+
+    def _spool_accepting(self, event: events.SpoolAccepting) -> None:
+        self.counts.gauges["spool_refusing"] = 0
+
+    def _spool_trouble(self, event: events.SpoolTrouble) -> None:
+        self._add("commits_failed")
+
+    def _record_quarantined(self, event: events.RecordQuarantined) -> None:
+        self._add("records_quarantined")
+
+    def _queue_depth(self, event: events.QueueDepth) -> None:
+        gauges = self.counts.gauges
+        gauges["queue_ready"] = event.ready
+        gauges["queue_deferred"] = event.deferred
+        gauges["queue_held"] = event.held
+        gauges["queue_oldest_seconds"] = event.oldest_seconds
+        gauges["connections"] = event.connections
+
+    def _process_ended(self, event: events.ProcessEnded) -> None:
+        self._add_labelled("processes_ended", event.role)
+
+    # Values take the event of their key; a type that says so per entry does not exist, hence `...`.
+    _by_type: ClassVar[dict[type[object], Callable[..., None]]] = {
+        events.Accepted: _accepted,
+        events.Delivered: _delivered,
+        events.Deferred: _deferred,
+        events.Held: _held,
+        events.Uncertain: _uncertain,
+        events.Committed: _committed,
+        events.SessionEnded: _session_ended,
+        events.SessionRefused: _session_refused,
+        events.CommandRefused: _command_refused,
+        events.ConnectionOpened: _connection_opened,
+        events.ConnectionFailed: _connection_failed,
+        events.SpoolRefusing: _spool_refusing,
+        events.SpoolAccepting: _spool_accepting,
+        events.SpoolTrouble: _spool_trouble,
+        events.RecordQuarantined: _record_quarantined,
+        events.QueueDepth: _queue_depth,
+        events.ProcessEnded: _process_ended,
+    }
