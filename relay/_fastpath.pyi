@@ -109,7 +109,7 @@ class HeaderScan:
 
     @property
     def fields_end(self) -> int:
-        """Offset after the last field: there the blank line stands, or what is neither field nor blank line."""
+        """Offset after the last field: of the blank line, or of what is neither field nor blank line."""
         ...
 
     @property

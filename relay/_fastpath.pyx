@@ -95,7 +95,7 @@ cdef class DataDecoder:
         self.lines.limit = limit if limit else PY_SSIZE_T_MAX
         self.reset()
 
-    cpdef reset(self):
+    def reset(self) -> None:
         """Forget the mail before; the options stay."""
         self.lines.position = LINE_START
         self.lines.dotted = True
@@ -435,7 +435,7 @@ cdef class HeaderScan:
 
     @property
     def fields_end(self) -> int:
-        """Offset after the last field: there the blank line stands, or what is neither field nor blank line."""
+        """Offset after the last field: of the blank line, or of what is neither field nor blank line."""
         return self.fields_end_
 
     @property
