@@ -25,5 +25,9 @@ class SpoolFull(SpoolError):
     """No room: the map, the file system or the free-space floor. Passes when room is made."""
 
 
+class SpoolBroken(SpoolError):
+    """The disk failed where the spool cannot go on: the process ends, and its next start reads what is there."""
+
+
 class RecordDamaged(SpoolError):
     """A spool record fails its check sum or its shape."""

@@ -16,7 +16,7 @@ LAYERS = [
     ["smtp"],
     ["message"],
     ["m365", "budget", "route", "queue"],
-    ["spool", "trace", "identity"],
+    ["trace", "spool", "identity"],
     ["receive", "deliver"],
     ["config", "control"],
     ["process", "simulator", "doctor", "console"],

@@ -1,0 +1,130 @@
+"""Keys and records of the spool: integers and values to bytes and back.
+
+A record is the CRC32 of its key and payload, big endian, and the payload. With the
+key in the sum, a record that turns up under another mail's key is damaged too: one
+client's content never leaves under another's envelope. A payload is msgpack, but
+for content, which is the bytes themselves.
+"""
+
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+
+from relay.errors import RecordDamaged
+from relay.message.envelope import Envelope
+from relay.spool.change import RecipientState
+from relay.spool.entry import Entry
+from relay.spool.handover import Queued
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+_decode_state = msgspec.msgpack.Decoder(tuple[RecipientState, ...]).decode
+
+
+def mail_key(id: int) -> bytes:
+    """The key in every table but `content`."""
+    return id.to_bytes(8, "big")
+
+
+def content_key(id: int, index: int) -> bytes:
+    """The key of one content record; those of a mail stand side by side."""
+    return (id << 32 | index).to_bytes(12, "big")
+
+
+def seal(key: bytes, payload: bytes | bytearray) -> bytes:
+    """The record of `payload` under `key`."""
+    return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
+
+
+def unseal(key: bytes, record: bytes | memoryview) -> memoryview:
+    """The payload, as a view of the record; RecordDamaged when its sum does not fit."""
+    view = memoryview(record)
+    payload = view[4:]
+    if len(view) < 4 or crc32(payload, crc32(key)) != int.from_bytes(view[:4], "big"):
+        raise RecordDamaged(f"the check sum of {len(view)} bytes does not fit")
+    return payload
+
+
+def seal_envelope(key: bytes, envelope: Envelope) -> bytes:
+    """The record of an envelope."""
+    return seal(key, _encode(envelope))
+
+
+def unseal_envelope(key: bytes, record: bytes | memoryview) -> Envelope:
+    """The envelope in a record; RecordDamaged when there is none."""
+    try:
+        envelope = _decode_envelope(unseal(key, record))
+    except msgspec.MsgspecError as error:
+        raise RecordDamaged(f"not an envelope: {error}") from None
+    if mail_key(envelope.id) != key:
+        raise RecordDamaged("the envelope is of another mail")
+    return envelope
+
+
+def seal_state(key: bytes, state: tuple[RecipientState, ...]) -> bytes:
+    """The record of where the recipients stand."""
+    return seal(key, _encode(state))
+
+
+def unseal_state(key: bytes, record: bytes | memoryview) -> tuple[RecipientState, ...]:
+    """The recipients' states in a record; RecordDamaged when there are none."""
+    try:
+        return _decode_state(unseal(key, record))
+    except msgspec.MsgspecError as error:
+        raise RecordDamaged(f"not a state: {error}") from None
+
+
+class _RouteOnly(Struct, array_like=True, gc=False):
+    """The beginning of a Recipient."""
+
+    address: msgspec.Raw
+    route: str
+
+
+class _QueuedOnly(Struct, array_like=True, gc=False):
+    """The beginning of an Envelope: what the queue must know. msgspec skips the rest undecoded."""
+
+    id: int
+    sender: msgspec.Raw
+    recipients: tuple[_RouteOnly, ...]
+    received_at: float
+    size: int
+    chunks: int
+
+
+class EntryReader:
+    """Reads the records of a scan; mails with the same routes share one tuple of them."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.msgpack.Decoder(_QueuedOnly).decode
+        self._routes: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def queued(self, key: bytes, record: bytes | memoryview) -> Queued:
+        """The queue's part of an envelope; RecordDamaged when the record is none."""
+        try:
+            head = self._decode(unseal(key, record))
+        except msgspec.MsgspecError as error:
+            raise RecordDamaged(f"not an envelope: {error}") from None
+        if mail_key(head.id) != key:
+            raise RecordDamaged("the envelope is of another mail")
+        routes = tuple([recipient.route for recipient in head.recipients])
+        if len(routes) > 1:
+            routes = tuple(dict.fromkeys(routes))
+        routes = self._routes.setdefault(routes, routes)
+        return Queued(head.id, head.received_at, head.size, head.chunks, routes)
+
+    def entry(self, key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Entry:
+        """The entry of one mail; RecordDamaged when a record is damaged."""
+        queued = self.queued(key, envelope)
+        return Entry(queued, None if state is None else unseal_state(key, state))
+
+
+def seal_reason(key: bytes, reason: str) -> bytes:
+    """The record that says why a mail was moved aside."""
+    return seal(key, reason.encode("utf-8", "replace"))
+
+
+def unseal_reason(key: bytes, record: bytes | memoryview) -> str:
+    """Why a mail was moved aside."""
+    return bytes(unseal(key, record)).decode("utf-8", "replace")

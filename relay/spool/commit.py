@@ -1,0 +1,263 @@
+"""Group commit: many changes, one durable commit.
+
+The loop submits changes; one thread commits whatever has gathered while its last
+commit ran, and hands the batch back to the loop, which calls every `done` in the
+order of submission. A failed commit fails every change in it.
+
+When there is no room, what brings new mail fails and what makes room goes on: a full
+spool must still be able to empty. A mail of which one record failed cannot be
+accepted later.
+
+The thread needs the interpreter once to gather, once to report, and for an instant
+at each LMDB call: beside a busy loop each time may cost a switch interval, see
+docs/decisions/0001-spool-commit.md. So bytes are prepared in the loop, and events are
+recorded there.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from relay.clock import Clock
+from relay.errors import SpoolBroken, SpoolError, SpoolFull
+from relay.spool.change import Change
+from relay.spool.options import MIB
+from relay.spool.prepared import Prepared, prepare
+from relay.spool.room import Room
+from relay.spool.spool import Spool
+from relay.trace.event import Committed, Record, SpoolAccepting, SpoolRefusing, SpoolTrouble
+
+Done = Callable[[SpoolError | None], None]
+"""Called in the loop: None when the change is on the disk."""
+
+_Submitted = tuple[Prepared, Done]
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """One batch, on its way back to the loop."""
+
+    batch: list[_Submitted]
+    errors: Sequence[SpoolError | None]
+    size: int
+    seconds: float
+    full: str | None
+    trouble: SpoolError | None = None
+
+
+class Committer:
+    """The spool's writer in one process. All methods are for the thread of `loop`."""
+
+    def __init__(
+        self,
+        store: Spool,
+        loop: asyncio.AbstractEventLoop,
+        record: Record,
+        clock: Clock,
+        on_broken: Callable[[str], None] | None = None,
+    ) -> None:
+        """`on_broken` is called once when the disk failed for good: the process should end with that reason."""
+        self.refusing: str | None = None
+        self.waiting_bytes = 0
+        self._store = store
+        self._options = store.options
+        self._loop = loop
+        self._record = record
+        self._clock = clock
+        self._on_broken = on_broken
+        self._queue: SimpleQueue[_Submitted | None] = SimpleQueue()
+        self._full: str | None = None
+        self._broken: str | None = None
+        self._is_closed = False
+        self._ended = loop.create_future()
+        # Set by the thread, read by the loop: when the commit under way began.
+        self._began: float | None = None
+        # The thread's own.
+        self._room = Room(self._options.free_space_floor_bytes, self._options.check_interval_s)
+        self._doomed: set[int] = set()
+        self._tick = loop.call_later(self._options.check_interval_s, self._on_tick)
+        self._thread = Thread(target=self._run, name="spool-commit", daemon=True)
+        self._thread.start()
+
+    def submit(self, change: Change, done: Done) -> None:
+        """Commit it soon; `done` is called in order of submission, after the commit that holds it."""
+        prepared = prepare(change)
+        if self._is_closed or self._broken is not None:
+            error = SpoolError("the spool is closed") if self._is_closed else SpoolBroken(self._broken)
+            self._loop.call_soon(done, error)
+            return
+        self.waiting_bytes += prepared.size
+        self._queue.put((prepared, done))
+        if self.refusing is None and self.waiting_bytes > self._options.max_waiting_bytes:
+            self._review()
+
+    async def close(self) -> None:
+        """Commit what waits and end the thread; the store stays open."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._queue.put(None)
+        await asyncio.shield(self._ended)
+        self._tick.cancel()
+        self._thread.join()
+
+    # In the loop
+
+    def _on_tick(self) -> None:
+        self._tick = self._loop.call_later(self._options.check_interval_s, self._on_tick)
+        self._review()
+
+    def _on_look(self, full: str | None) -> None:
+        self._full = full
+        self._review()
+
+    def _on_outcome(self, outcome: _Outcome) -> None:
+        self.waiting_bytes -= sum([prepared.size for prepared, _ in outcome.batch])
+        self._full = outcome.full
+        trouble = outcome.trouble
+        if isinstance(trouble, SpoolBroken) and self._broken is None:
+            self._broken = str(trouble)
+        self._review()
+        if trouble is None:
+            self._record(Committed(len(outcome.batch), outcome.size, outcome.seconds))
+        else:
+            self._record(SpoolTrouble(str(trouble), sum(error is not None for error in outcome.errors)))
+        for (_, done), error in zip(outcome.batch, outcome.errors, strict=True):
+            try:
+                done(error)
+            except Exception as problem:
+                # One session's fault must not lose the replies of the others.
+                self._loop.call_exception_handler(
+                    {"message": "a spool callback failed", "exception": problem}
+                )
+        if trouble is not None and self._broken is not None and self._on_broken is not None:
+            on_broken, self._on_broken = self._on_broken, None
+            on_broken(self._broken)
+
+    def _on_end(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def _review(self) -> None:
+        reason = self._reason()
+        was, self.refusing = self.refusing, reason
+        if reason is not None and was is None:
+            self._record(SpoolRefusing(reason))
+        elif reason is None and was is not None:
+            self._record(SpoolAccepting())
+
+    def _reason(self) -> str | None:
+        began = self._began
+        limit = self._options.max_waiting_bytes
+        if self._broken is not None:
+            return self._broken
+        if self._full is not None:
+            return self._full
+        if began is not None and self._clock.monotonic() - began > self._options.stall_s:
+            return f"the disk has not ended a commit for {self._options.stall_s:.0f} seconds"
+        if self.waiting_bytes > (limit if self.refusing is None else limit // 2):
+            return f"{self.waiting_bytes // MIB} MiB wait for the disk"
+        return None
+
+    # In the thread
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            batch, is_open = self._gather()
+            self._look()
+            if batch:
+                self._post(self._on_outcome, self._commit(batch))
+        self._post(self._on_end)
+
+    def _gather(self) -> tuple[list[_Submitted], bool]:
+        """What has been submitted, within the bounds of a batch; whether more may come."""
+        queue, batch, size = self._queue, list[_Submitted](), 0
+        try:
+            item = queue.get(timeout=self._options.check_interval_s)
+            while item is not None:
+                batch.append(item)
+                size += item[0].size
+                if size >= self._options.max_batch_bytes or len(batch) >= self._options.max_batch_changes:
+                    return batch, True
+                item = queue.get_nowait()
+        except Empty:
+            return batch, True
+        return batch, False
+
+    def _look(self) -> None:
+        room, now = self._room, self._clock.monotonic()
+        if not room.is_stale(now):
+            return
+        before = room.refusing
+        try:
+            room.look(self._store.free_bytes(), now)
+        except (SpoolError, OSError) as error:
+            room.fail(f"the spool's free space cannot be read: {error}", now)
+        if room.refusing != before:
+            self._post(self._on_look, room.refusing)
+
+    def _commit(self, batch: list[_Submitted]) -> _Outcome:
+        began = self._began = self._clock.monotonic()
+        errors, trouble = self._errors([prepared for prepared, _ in batch])
+        size = sum([prepared.size for prepared, _ in batch])
+        if trouble is None:
+            self._room.spend(size)
+        self._began = None
+        return _Outcome(batch, errors, size, self._clock.monotonic() - began, self._room.refusing, trouble)
+
+    def _errors(self, batch: list[Prepared]) -> tuple[Sequence[SpoolError | None], SpoolError | None]:
+        """Commit; what to tell each change, and what to tell people."""
+        room, full = self._room, None
+        if room.refusing is None and not self._doomed:
+            error = self._try(batch)
+            if error is None:
+                return [None] * len(batch), None
+            full = error
+            if isinstance(error, SpoolFull):
+                room.fail(str(error), self._clock.monotonic())
+        elif room.refusing is not None:
+            full = SpoolFull(room.refusing)
+        if full is not None and not isinstance(full, SpoolFull):
+            self._doomed.update(_streamed(batch))
+            return [full] * len(batch), full
+        return self._without_additions(batch, full)
+
+    def _without_additions(
+        self, batch: list[Prepared], full: SpoolError | None
+    ) -> tuple[Sequence[SpoolError | None], SpoolError | None]:
+        """Commit what may go on: what makes room, and mail when it is only some that is doomed."""
+        refused: dict[int, SpoolError] = {}
+        for at, prepared in enumerate(batch):
+            if not prepared.is_addition:
+                self._doomed.discard(prepared.id) if prepared.drop_chunks is not None else None
+            elif full is not None or prepared.id in self._doomed:
+                refused[at] = full or SpoolError("a record of this mail was not kept")
+                self._doomed.add(prepared.id) if prepared.envelope is None else self._doomed.discard(
+                    prepared.id
+                )
+        rest = [prepared for at, prepared in enumerate(batch) if at not in refused]
+        error = self._try(rest) if rest else None
+        return [refused.get(at, error) for at in range(len(batch))], error or full
+
+    def _try(self, batch: list[Prepared]) -> SpoolError | None:
+        try:
+            self._store.commit(batch)
+        except SpoolError as error:
+            return error
+        except Exception as error:
+            # Not a fault of the disk but of this program; what the transaction holds is not known.
+            return SpoolBroken(f"a commit failed unexpectedly: {error!r}")
+        return None
+
+    def _post(self, callback: Callable[..., None], *arguments: object) -> None:
+        # RuntimeError: the loop is closed, and nobody is left to be told.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+
+def _streamed(batch: Sequence[Prepared]) -> list[int]:
+    """Mails of which a record came before their envelope."""
+    return [prepared.id for prepared in batch if prepared.is_addition and prepared.envelope is None]

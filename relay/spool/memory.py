@@ -1,0 +1,149 @@
+"""A spool without a disk, for tests and benchmarks: the same records in dictionaries.
+
+It keeps sealed records, as the disk does, so that a test can damage one. What it
+lacks is durability, and the sharing between processes.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from relay.errors import RecordDamaged, SpoolFull
+from relay.message.envelope import Envelope
+from relay.message.queue_id import slot_of
+from relay.spool import codec
+from relay.spool.change import Change, RecipientState
+from relay.spool.codec import content_key, mail_key
+from relay.spool.entry import Damaged, Entry
+from relay.spool.options import SpoolOptions
+from relay.spool.prepared import Prepared, prepare
+
+
+class MemoryStore:
+    """`Store` in memory; `capacity_bytes` may be set to make it full."""
+
+    def __init__(self, options: SpoolOptions, capacity_bytes: int = 1 << 40) -> None:
+        self.options = options
+        self.capacity_bytes = capacity_bytes
+        self.envelope_rows: dict[bytes, bytes] = {}
+        self.content_rows: dict[bytes, bytes] = {}
+        self.state_rows: dict[bytes, bytes] = {}
+        self.partial_rows: dict[bytes, bytes] = {}
+        self.set_aside: dict[int, str] = {}
+        self._size = 0
+
+    def close(self) -> None:
+        """Nothing to let go of: it can be used again, like a file that is opened again."""
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Commit all of them or none; SpoolFull."""
+        self.commit([prepare(change) for change in changes])
+
+    def commit(self, batch: Sequence[Prepared]) -> None:
+        """`apply` for changes that are prepared already."""
+        size = sum(prepared.size for prepared in batch if prepared.is_addition)
+        if size and self._size + size > self.capacity_bytes:
+            raise SpoolFull("the spool's map is full")
+        for prepared in batch:
+            self._put(prepared)
+        for prepared in batch:
+            if prepared.ends_partial:
+                self.partial_rows.pop(mail_key(prepared.id), None)
+            if prepared.drop_chunks is not None:
+                self._drop(prepared.id)
+
+    def _put(self, prepared: Prepared) -> None:
+        for row, rows in (
+            (prepared.content, self.content_rows),
+            (prepared.envelope, self.envelope_rows),
+            (prepared.state, self.state_rows),
+            (prepared.partial, self.partial_rows),
+        ):
+            if row is not None:
+                rows[row[0]] = row[1]
+        if prepared.content is not None:
+            self._size += len(prepared.content[1])
+
+    def _drop(self, id: int) -> None:
+        key = mail_key(id)
+        self.envelope_rows.pop(key, None)
+        self.state_rows.pop(key, None)
+        for content in self._content_keys(id):
+            self._size -= len(self.content_rows.pop(content))
+
+    def _content_keys(self, id: int) -> list[bytes]:
+        if content_key(id, 1) not in self.content_rows:
+            return [key for key in (content_key(id, 0),) if key in self.content_rows]
+        key = mail_key(id)
+        return [content for content in self.content_rows if content[:8] == key]
+
+    def read(self, id: int) -> tuple[Envelope, bytes] | None:
+        """Envelope and content record 0; None when the mail is not there; RecordDamaged."""
+        key = mail_key(id)
+        record = self.envelope_rows.get(key)
+        if record is None:
+            return None
+        return codec.unseal_envelope(key, record), self.content(id, 0)
+
+    def content(self, id: int, index: int) -> bytes:
+        """A content record; RecordDamaged when it is damaged or missing."""
+        key = content_key(id, index)
+        record = self.content_rows.get(key)
+        if record is None:
+            raise RecordDamaged(f"content record {index} is missing")
+        return bytes(codec.unseal(key, record))
+
+    def state(self, id: int) -> tuple[RecipientState, ...] | None:
+        """Where the recipients stand; None: nothing happened yet; RecordDamaged."""
+        key = mail_key(id)
+        record = self.state_rows.get(key)
+        return None if record is None else codec.unseal_state(key, record)
+
+    def scan(self, after: int = 0, limit: int = 10_000) -> list[Entry | Damaged]:
+        """Up to `limit` mails with ids above `after`, in order of id."""
+        reader = codec.EntryReader()
+        found: list[Entry | Damaged] = []
+        for key in self._keys(after, limit):
+            try:
+                found.append(reader.entry(key, self.envelope_rows[key], self.state_rows.get(key)))
+            except RecordDamaged as error:
+                found.append(Damaged(int.from_bytes(key, "big"), "envelope or state", str(error)))
+        return found
+
+    def envelopes(self, after: int = 0, limit: int = 1_000) -> list[Envelope | Damaged]:
+        """As `scan`, but whole envelopes."""
+        found: list[Envelope | Damaged] = []
+        for key in self._keys(after, limit):
+            try:
+                found.append(codec.unseal_envelope(key, self.envelope_rows[key]))
+            except RecordDamaged as error:
+                found.append(Damaged(int.from_bytes(key, "big"), "envelope", str(error)))
+        return found
+
+    def _keys(self, after: int, limit: int) -> list[bytes]:
+        above = mail_key(after)
+        return sorted(key for key in self.envelope_rows if key > above)[:limit]
+
+    def partial(self) -> Iterator[int]:
+        """Mails that were streamed and not accepted yet."""
+        return (int.from_bytes(key, "big") for key in sorted(self.partial_rows))
+
+    def aside(self) -> Iterator[tuple[int, str]]:
+        """Mails moved aside, each with its reason."""
+        yield from sorted(self.set_aside.items())
+
+    def quarantine(self, id: int, reason: str) -> None:
+        """Move what there is of a mail aside, with its reason; here its bytes are forgotten."""
+        self._drop(id)
+        self.partial_rows.pop(mail_key(id), None)
+        self.set_aside[id] = reason
+
+    def abandon_partial(self, slots: Collection[int]) -> int:
+        """Drop what receivers of these slots streamed and never accepted; how many mails."""
+        ids = [id for id in self.partial() if slot_of(id) in slots]
+        for id in ids:
+            self._drop(id)
+            del self.partial_rows[mail_key(id)]
+        return len(ids)
+
+    def free_bytes(self) -> int:
+        """Room for new mail."""
+        return self.capacity_bytes - self._size

@@ -1,0 +1,32 @@
+"""What an administrator may set about the spool."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolOptions:
+    """Where the spool lies and how far it may go."""
+
+    path: Path
+    """Its folder; made with mode 0700 when absent."""
+    map_size_bytes: int = 64 * 1024 * MIB
+    """The most the queue file may grow to. It costs address space only, so it is set above what most disks
+    hold: the free-space floor, not the map, should be the first to refuse."""
+    free_space_floor_bytes: int = 256 * MIB
+    """New mail is refused below this. 1.5 times the largest mail Microsoft takes (150 MB), as Postfix asks of
+    queue_minfree, and the room that removing mail needs when nothing else is left."""
+    max_batch_bytes: int = 8 * MIB
+    """One commit. At 100 MB/s, a slow disk, it takes 80 ms; beyond a few MiB the cost of the sync is spread
+    so thin that larger ones gain nothing."""
+    max_batch_changes: int = 512
+    """One commit. Bounds how long the loop is held by the callbacks of one batch (about 10 µs each)."""
+    max_waiting_bytes: int = 64 * MIB
+    """New mail is refused while more than this waits for the disk: memory, should the disk be slow."""
+    stall_s: float = 10.0
+    """New mail is refused while a commit takes longer than this; clients wait 10 minutes at the end of data
+    (RFC 5321 section 4.5.3.2.6), so those in the commit are still there when it ends."""
+    check_interval_s: float = 1.0
+    """How often the free space is looked at. At 160 MB/s, 16,000 mails of 10 KiB, the floor holds longer."""

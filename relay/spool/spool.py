@@ -1,0 +1,71 @@
+"""What receivers and the deliverer ask of a spool; `Store` and `MemoryStore` both do it."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Protocol
+
+from relay.message.envelope import Envelope
+from relay.spool.change import Change, RecipientState
+from relay.spool.entry import Damaged, Entry
+from relay.spool.options import SpoolOptions
+from relay.spool.prepared import Prepared
+
+
+class Spool(Protocol):
+    """Mails by id; every change is durable when its call returns."""
+
+    @property
+    def options(self) -> SpoolOptions:
+        """How it was opened."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Commit all of them or none; SpoolFull, SpoolError."""
+        ...
+
+    def commit(self, batch: Sequence[Prepared]) -> None:
+        """`apply` for changes that are prepared already; the committer's thread calls it."""
+        ...
+
+    def read(self, id: int) -> tuple[Envelope, bytes] | None:
+        """Envelope and content record 0; None when the mail is not there; RecordDamaged."""
+        ...
+
+    def content(self, id: int, index: int) -> bytes:
+        """A content record; RecordDamaged when it is damaged or missing."""
+        ...
+
+    def state(self, id: int) -> tuple[RecipientState, ...] | None:
+        """Where the recipients stand; None: nothing happened yet; RecordDamaged."""
+        ...
+
+    def scan(self, after: int = 0, limit: int = 10_000) -> list[Entry | Damaged]:
+        """Up to `limit` mails with ids above `after`, in order of id."""
+        ...
+
+    def envelopes(self, after: int = 0, limit: int = 1_000) -> list[Envelope | Damaged]:
+        """As `scan`, but whole envelopes."""
+        ...
+
+    def partial(self) -> Iterator[int]:
+        """Mails that were streamed and not accepted yet."""
+        ...
+
+    def aside(self) -> Iterator[tuple[int, str]]:
+        """Mails moved aside, each with its reason."""
+        ...
+
+    def quarantine(self, id: int, reason: str) -> None:
+        """Move what there is of a mail aside, with its reason."""
+        ...
+
+    def abandon_partial(self, slots: Collection[int]) -> int:
+        """Drop what receivers of these slots streamed and never accepted; how many mails."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Room for new mail: in the map and on the disk, whichever is less."""
+        ...

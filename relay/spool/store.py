@@ -1,0 +1,383 @@
+"""The spool on a disk: LMDB tables, one durable transaction a batch.
+
+    envelope   id            who, to whom, how it came
+    content    id ‖ index    the mail's bytes, in records of at most MAX_RECORD_BYTES
+    state      id            where the recipients stand, once something happened
+    partial    id            streamed, not accepted yet
+    damaged    id ‖ …        moved aside: the reason, and the raw records (see `_ASIDE`)
+    meta       name          the format
+
+A commit is durable: LMDB writes the pages, syncs, and then writes and syncs the page
+that makes them the truth (sync and metasync on, no writemap: a full disk is an error
+of write(2), never a SIGBUS). A failed one leaves nothing. Only a failed write of that
+last page leaves LMDB in doubt; it then refuses all further use, and so do we
+(SpoolBroken): the process ends, and reads at its next start what the disk really holds.
+
+Freed pages are used again and the file never shrinks; `compact` does that.
+"""
+
+import errno
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import lmdb
+
+from relay.errors import ConfigurationError, RecordDamaged, SpoolBroken, SpoolError, SpoolFull
+from relay.message.envelope import Envelope
+from relay.message.queue_id import slot_of
+from relay.spool import codec
+from relay.spool.change import Change, RecipientState
+from relay.spool.codec import content_key, mail_key
+from relay.spool.entry import Damaged, Entry
+from relay.spool.lock import Lock
+from relay.spool.options import SpoolOptions
+from relay.spool.prepared import Prepared, prepare
+
+FORMAT = b"1"
+DATA_FILE = "data.mdb"
+_TABLES = ("envelope", "content", "state", "partial", "damaged", "meta")
+_ASIDE = {"reason": b"r", "envelope": b"e", "content": b"c", "state": b"s"}
+"""Second part of a key in `damaged`; the rest of the original key, if any, follows."""
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_QUARANTINE_STEP = 64
+"""Content records moved aside in one transaction: 16 MiB of dirty pages in memory."""
+_PARTIAL_STEP = 1_000
+
+_Transaction: TypeAlias = "lmdb.Transaction[bytes]"
+_View: TypeAlias = "lmdb.Transaction[memoryview]"
+
+
+class Store:
+    """The spool's files, open. Reads from the thread that opened it, commits from any one thread at a time."""
+
+    def __init__(self, env: lmdb.Environment, options: SpoolOptions, lock: Lock, read_only: bool) -> None:
+        """Use `open`."""
+        self.options = options
+        self._env = env
+        self._lock = lock
+        self._data_file = options.path / DATA_FILE
+        tables = {name: env.open_db(name.encode(), create=not read_only) for name in _TABLES}
+        self._tables = tables
+        self._envelope, self._content, self._state, self._partial, self._damaged, self._meta = tables.values()
+
+    @classmethod
+    def open(cls, options: SpoolOptions, *, read_only: bool = False) -> "Store":
+        """Open it, made when absent; ConfigurationError when it cannot be, or is of another format."""
+        if not read_only:
+            _make_folder(options.path)
+        lock = Lock.share(options.path, "in-use")
+        try:
+            return cls._open(options, lock, read_only)
+        except lmdb.Error as error:
+            lock.release()
+            raise ConfigurationError(f"the spool {options.path} cannot be opened: {error}") from error
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def _open(cls, options: SpoolOptions, lock: Lock, read_only: bool) -> "Store":
+        env = lmdb.open(
+            str(options.path),
+            map_size=options.map_size_bytes,
+            max_dbs=len(_TABLES),
+            mode=0o600,
+            readonly=read_only,
+            create=not read_only,
+            # A read transaction is then renewed, not made: 1 µs less a read.
+            max_spare_txns=2,
+            # Data of format 0.9, whichever engine the library would choose for a new file.
+            lib_version=0,
+        )
+        try:
+            env.reader_check()
+            store = cls(env, options, lock, read_only)
+            store._check_format(read_only)
+        except BaseException:
+            env.close()
+            raise
+        return store
+
+    def _check_format(self, read_only: bool) -> None:
+        with self._reading() as txn:
+            found = txn.get(b"format", db=self._meta)
+        if found is None and not read_only:
+            with self._writing() as txn:
+                txn.put(b"format", codec.seal(b"format", FORMAT), db=self._meta)
+            return
+        try:
+            known = found is not None and bytes(codec.unseal(b"format", found))
+        except RecordDamaged as error:
+            raise ConfigurationError(
+                f"the spool {self.options.path} has an unreadable format: {error}"
+            ) from None
+        if known != FORMAT:
+            raise ConfigurationError(
+                f"the spool {self.options.path} is of format {known!r}; this version reads {FORMAT!r}"
+            )
+
+    def close(self) -> None:
+        """Let go of the files; the store is of no more use."""
+        self._env.close()
+        self._lock.release()
+
+    # Changing
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Commit all of them or none, durably; SpoolFull, SpoolError."""
+        self.commit([prepare(change) for change in changes])
+
+    def commit(self, batch: Sequence[Prepared]) -> None:
+        """`apply` for changes that are prepared already."""
+        contents = [p.content for p in batch if p.content is not None]
+        envelopes = [p.envelope for p in batch if p.envelope is not None]
+        states = [p.state for p in batch if p.state is not None]
+        partials = [p.partial for p in batch if p.partial is not None]
+        ended = [mail_key(p.id) for p in batch if p.ends_partial]
+        dropped = [p for p in batch if p.drop_chunks is not None]
+        # Rows are put table by table: each call below gives the interpreter away, and beside a busy loop
+        # getting it back can take a switch interval.
+        with self._writing() as txn:
+            for rows, table in (
+                (contents, self._content),
+                (envelopes, self._envelope),
+                (states, self._state),
+                (partials, self._partial),
+            ):
+                if rows:
+                    txn.cursor(table).putmulti(rows)
+            for key in ended:
+                txn.delete(key, db=self._partial)
+            for prepared in dropped:
+                self._drop(txn, prepared.id, prepared.drop_chunks)
+
+    def _drop(self, txn: _Transaction, id: int, chunks: int | None) -> None:
+        key = mail_key(id)
+        txn.delete(key, db=self._envelope)
+        # Looking is cheaper than deleting what is not there: most mails leave without a state.
+        if txn.get(key, db=self._state) is not None:
+            txn.delete(key, db=self._state)
+        if chunks == 1:
+            txn.delete(content_key(id, 0), db=self._content)
+        else:
+            self._drop_content(txn, key)
+
+    def _drop_content(self, txn: _Transaction, key: bytes) -> None:
+        cursor = txn.cursor(self._content)
+        found = cursor.set_range(key)
+        while found and cursor.key()[:8] == key:
+            found = cursor.delete()
+
+    # Reading
+
+    def read(self, id: int) -> tuple[Envelope, bytes] | None:
+        """Envelope and content record 0; None when the mail is not there; RecordDamaged."""
+        key, first = mail_key(id), content_key(id, 0)
+        with self._viewing() as txn:
+            record = txn.get(key, db=self._envelope)
+            if record is None:
+                return None
+            envelope = codec.unseal_envelope(key, record)
+            head = txn.get(first, db=self._content)
+            if head is None:
+                raise RecordDamaged("content record 0 is missing")
+            return envelope, bytes(codec.unseal(first, head))
+
+    def content(self, id: int, index: int) -> bytes:
+        """A content record; RecordDamaged when it is damaged or missing."""
+        key = content_key(id, index)
+        with self._viewing() as txn:
+            record = txn.get(key, db=self._content)
+            if record is None:
+                raise RecordDamaged(f"content record {index} is missing")
+            return bytes(codec.unseal(key, record))
+
+    def state(self, id: int) -> tuple[RecipientState, ...] | None:
+        """Where the recipients stand; None: nothing happened yet; RecordDamaged."""
+        key = mail_key(id)
+        with self._viewing() as txn:
+            record = txn.get(key, db=self._state)
+            return None if record is None else codec.unseal_state(key, record)
+
+    def scan(self, after: int = 0, limit: int = 10_000) -> list[Entry | Damaged]:
+        """Up to `limit` mails with ids above `after`, in order of id; fewer only at the end."""
+        reader = codec.EntryReader()
+        found: list[Entry | Damaged] = []
+        with self._viewing() as txn:
+            states = txn.cursor(self._state)
+            has_state = states.set_range(mail_key(after + 1))
+            state_key = bytes(states.key()) if has_state else b""
+            cursor = txn.cursor(self._envelope)
+            if not cursor.set_range(mail_key(after + 1)):
+                return found
+            for view, record in cursor.iternext():
+                key = bytes(view)
+                while has_state and state_key < key:
+                    has_state = states.next()
+                    state_key = bytes(states.key())
+                state = states.value() if state_key == key else None
+                try:
+                    found.append(reader.entry(key, record, state))
+                except RecordDamaged as error:
+                    found.append(_damaged(key, "envelope or state", error))
+                if len(found) >= limit:
+                    break
+        return found
+
+    def envelopes(self, after: int = 0, limit: int = 1_000) -> list[Envelope | Damaged]:
+        """As `scan`, but whole envelopes."""
+        found: list[Envelope | Damaged] = []
+        with self._viewing() as txn:
+            cursor = txn.cursor(self._envelope)
+            if not cursor.set_range(mail_key(after + 1)):
+                return found
+            for view, record in cursor.iternext():
+                key = bytes(view)
+                try:
+                    found.append(codec.unseal_envelope(key, record))
+                except RecordDamaged as error:
+                    found.append(_damaged(key, "envelope", error))
+                if len(found) >= limit:
+                    break
+        return found
+
+    def partial(self) -> Iterator[int]:
+        """Mails that were streamed and not accepted yet."""
+        with self._reading() as txn:
+            keys = list(txn.cursor(self._partial).iternext(values=False))
+        return (int.from_bytes(key, "big") for key in keys)
+
+    def aside(self) -> Iterator[tuple[int, str]]:
+        """Mails moved aside, each with its reason."""
+        with self._reading() as txn:
+            for key, record in txn.cursor(self._damaged).iternext():
+                if key[8:] == _ASIDE["reason"]:
+                    yield int.from_bytes(key[:8], "big"), codec.unseal_reason(key, record)
+
+    # Mending
+
+    def quarantine(self, id: int, reason: str) -> None:
+        """Move what there is of a mail aside, with its reason. A crash in between leaves it to the next call."""
+        key = mail_key(id)
+        with self._writing() as txn:
+            row = key + _ASIDE["reason"]
+            txn.put(row, codec.seal_reason(row, reason), db=self._damaged)
+        while self._set_aside_content(key):
+            pass
+        with self._writing() as txn:
+            for name, table in (("state", self._state), ("envelope", self._envelope)):
+                record = txn.pop(key, db=table)
+                if record is not None:
+                    txn.put(key + _ASIDE[name], record, db=self._damaged)
+            txn.delete(key, db=self._partial)
+
+    def _set_aside_content(self, key: bytes) -> bool:
+        """Move some content records; whether there may be more."""
+        with self._writing() as txn:
+            cursor = txn.cursor(self._content)
+            for _ in range(_QUARANTINE_STEP):
+                if not cursor.set_range(key) or cursor.key()[:8] != key:
+                    return False
+                row = key + _ASIDE["content"] + cursor.key()[8:]
+                txn.put(row, cursor.value(), db=self._damaged)
+                cursor.delete()
+        return True
+
+    def abandon_partial(self, slots: Collection[int]) -> int:
+        """Drop what receivers of these slots streamed and never accepted; how many mails."""
+        ids = [id for id in self.partial() if slot_of(id) in slots]
+        for start in range(0, len(ids), _PARTIAL_STEP):
+            with self._writing() as txn:
+                for id in ids[start : start + _PARTIAL_STEP]:
+                    self._drop_content(txn, mail_key(id))
+                    txn.delete(mail_key(id), db=self._partial)
+        return len(ids)
+
+    # Measuring
+
+    def used_bytes(self) -> int:
+        """What the tables take; the rest of the file is free pages and LMDB's own list of them."""
+        page = self._env.stat()["psize"]
+        with self._reading() as txn:
+            stats = [txn.stat(table) for table in self._tables.values()]
+        pages = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats)
+        return page * (pages + 3)
+
+    def free_bytes(self) -> int:
+        """Room for new mail: in the map and on the disk, whichever is less."""
+        used = self.used_bytes()
+        disk = os.statvfs(self.options.path)
+        in_file = max(0, os.stat(self._data_file).st_blocks * 512 - used)
+        return min(self._env.info()["map_size"] - used, disk.f_bavail * disk.f_frsize + in_file)
+
+    def file_bytes(self) -> int:
+        """What the queue file takes on the disk."""
+        return os.stat(self._data_file).st_blocks * 512
+
+    # For check.py: rows in slices, so that no long read keeps freed pages from being used again
+
+    def rows(self, table: str, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` rows of a table whose keys are above `after`."""
+        with self._reading() as txn:
+            cursor = txn.cursor(self._tables[table])
+            found = cursor.set_range(after + b"\0") if after else cursor.first()
+            if not found:
+                return []
+            return [row for row, _ in zip(cursor.iternext(), range(limit), strict=False)]
+
+    def copy_compacted(self, folder: Path) -> None:
+        """Write a copy without free pages to `folder`, which must be empty."""
+        try:
+            self._env.copy(str(folder), compact=True)
+        except lmdb.Error as error:
+            raise _translated(error) from error
+
+    # Transactions
+
+    @contextmanager
+    def _writing(self) -> Iterator[_Transaction]:
+        try:
+            with self._env.begin(write=True) as txn:
+                yield txn
+        except lmdb.Error as error:
+            raise _translated(error) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[_Transaction]:
+        try:
+            with self._env.begin() as txn:
+                yield txn
+        except lmdb.Error as error:
+            raise _translated(error) from error
+
+    @contextmanager
+    def _viewing(self) -> Iterator[_View]:
+        try:
+            with self._env.begin(buffers=True) as txn:
+                yield txn
+        except lmdb.Error as error:
+            raise _translated(error) from error
+
+
+def _translated(error: lmdb.Error) -> SpoolError:
+    if isinstance(error, lmdb.MapFullError):
+        return SpoolFull("the spool's map is full")
+    if error.code in _FULL:
+        return SpoolFull(f"the spool's file system is full: {error}")
+    if isinstance(error, (lmdb.PanicError, lmdb.CorruptedError, lmdb.PageNotFoundError)):
+        return SpoolBroken(f"the spool is of no more use to this process: {error}")
+    return SpoolError(f"the spool failed: {error}")
+
+
+def _damaged(key: bytes, table: str, error: RecordDamaged) -> Damaged:
+    return Damaged(int.from_bytes(key, "big"), table, str(error))
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"the spool folder {path} cannot be made: {error.strerror}") from error
