@@ -1,0 +1,108 @@
+"""The receiver's options: listeners and limits, each with its default and its reason."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from relay.smtp.server import ServerOptions
+
+
+class ListenerTls(Enum):
+    """How clients of a listener get TLS."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    """Offered, not demanded (RFC 3207)."""
+    IMPLICIT = "implicit"
+    """From the first byte (RFC 8314)."""
+
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerOptions:
+    """One `[[listener]]`; its socket is bound by whoever starts the receiver."""
+
+    name: str
+    """As events name it: the address it listens at."""
+    tls: ListenerTls = ListenerTls.NONE
+    networks: tuple[str, ...] = LOOPBACK
+    """Who may send: networks in CIDR form. A relay that serves everybody is an open relay, so the default is this machine."""
+    refuse_bare_lf: bool = False
+    """Refuse content with an LF that has no CR; else it becomes CRLF (scripts that print mails write bare LF)."""
+    refuse_early_talkers: bool = True
+    """Turn away clients that speak before the banner (RFC 5321 section 4.3.1): broken, or a proxy of someone else's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may ask of us. Seconds, bytes and counts."""
+
+    connections: int = 10_000
+    """In all. An idle session takes about 10 KiB, so this bounds them at 100 MiB."""
+    connections_per_address: int = 1_000
+    """Of one client address: one application that leaks connections must not shut out the others."""
+    mails_per_session: int = 100_000
+    """Then 421 at MAIL. New connections spread over the receivers again; announced as LIMITS MAILMAX (RFC 9422)."""
+    commands_without_mail: int = 5_000
+    """Commands since the last accepted mail. Above the recipients a mail may have, so that only idle talk meets it."""
+    errors_per_session: int = 20
+    """Faults of syntax and order since the last accepted mail; Postfix's smtpd_hard_error_limit is 20 too."""
+    recipients_per_message: int = 1_000
+    """RFC 5321 section 4.5.3.1.8 wants 100 at least; Exchange Online takes 1,000 at most. Announced as RCPTMAX."""
+    message_bytes: int = 157_286_400
+    """150 MiB: what Exchange Online takes at most, after encoding."""
+    header_bytes: int = 131_072
+    """All fields of a mail. It must lie in the first content record; Exchange takes 128 KB of header."""
+    header_fields: int = 1_000
+    """A mail that went through lists and filters has some hundred."""
+    received_hops: int = 50
+    """RFC 5321 section 6.3: at least 100 is suggested, Postfix takes 50; in a loop each hop costs a copy."""
+    command_line_bytes: int = 2_048
+    """RFC 5321 wants 512, DSN parameters and long addresses some 1,500 (RFC 3461 section 5.4)."""
+    content_line_bytes: int = 1_000
+    """With its CRLF (RFC 5321 section 4.5.3.1.6). 0 is no limit, for applications that write long lines all the same."""
+    idle_timeout_s: float = 300.0
+    """Without a byte from the client. RFC 5321 section 4.5.3.2.7: at least 5 minutes."""
+    handshake_timeout_s: float = 30.0
+    """For TLS: some round trips and one signature."""
+    transaction_timeout_s: float = 7_200.0
+    """From MAIL to the end of the mail: 150 MiB at 20 KiB/s."""
+    minimum_rate_bytes_s: int = 500
+    """Of content, after the grace: a client that sends a byte a minute holds a connection and a buffer for days."""
+    rate_grace_s: float = 120.0
+    """How long content may come slower than that: a network that stalls is no attack."""
+    commit_deadline_s: float = 60.0
+    """For the disk. Then 451, and the mail is dropped when it is committed after all. Clients wait 10 minutes."""
+    streamed_records: int = 2
+    """Of one mail, waiting for the disk; with more the session stops reading. 256 KiB each: flat memory for any mail."""
+    large_buffers: int = 256
+    """Of 64 KiB, for sessions that read content: 16 MiB. Further sessions read with their own 4 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverOptions:
+    """One receiver process."""
+
+    hostname: str
+    slot: int = 0
+    """Its number among the receivers; part of its queue ids."""
+    listeners: tuple[ListenerOptions, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:
+    """The protocol's part of the options."""
+    limits = options.limits
+    return ServerOptions(
+        hostname=options.hostname,
+        starttls=listener.tls is ListenerTls.STARTTLS,
+        refuse_bare_lf=listener.refuse_bare_lf,
+        message_bytes=limits.message_bytes,
+        content_line_bytes=limits.content_line_bytes,
+        command_line_bytes=limits.command_line_bytes,
+        recipients_per_message=limits.recipients_per_message,
+        mails_per_session=limits.mails_per_session,
+        errors_per_session=limits.errors_per_session,
+        commands_without_mail=limits.commands_without_mail,
+    )

@@ -1,0 +1,101 @@
+"""Who may send, what is taken, who is too slow: the receiver's decisions, without I/O.
+
+A reply tells the client what it may do about it, never our configuration.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from relay.errors import SpoolError, SpoolFull
+from relay.message.header import Header
+from relay.receive.options import Limits
+from relay.route.route import Route
+from relay.smtp.reply import Reply
+
+MAX_REMEMBERED = 4_096
+"""Client addresses whose answer is remembered; an application server has a handful."""
+
+CLIENT_NOT_ALLOWED = Reply(554, "5.7.1", "This relay does not serve your address")
+EARLY_TALKER = Reply(554, "5.5.1", "You spoke before the greeting")
+TOO_MANY_CONNECTIONS = Reply(421, "4.3.2", "Too many connections; try again later")
+TOO_MANY_FROM_ADDRESS = Reply(421, "4.7.0", "Too many connections from your address")
+SHUTTING_DOWN = Reply(421, "4.3.2", "The relay shuts down; try again later")
+SENDER_OK = Reply(250, "2.1.0", "Sender ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
+NO_ROUTE = Reply(550, "5.7.1", "No route leads to this recipient")
+NO_ROOM = Reply(452, "4.3.1", "No room for mail just now; try again later")
+DISK_TROUBLE = Reply(451, "4.3.0", "The mail could not be stored; try again later")
+DISK_SLOW = Reply(451, "4.3.0", "Storing the mail takes too long; try again later")
+IDLE = Reply(421, "4.4.2", "Nothing heard for too long")
+TRANSACTION_TOO_LONG = Reply(421, "4.4.2", "The transaction takes too long")
+TOO_SLOW = Reply(421, "4.4.2", "The mail comes too slowly")
+
+
+class Networks:
+    """The clients that a listener serves."""
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        """ValueError for what is no network in CIDR form."""
+        parsed = [ip_network(network, strict=False) for network in networks]
+        self._v4 = [network for network in parsed if isinstance(network, IPv4Network)]
+        self._v6 = [network for network in parsed if isinstance(network, IPv6Network)]
+        self._known: dict[str, bool] = {}
+
+    def allow(self, client: str) -> bool:
+        """May this address send? An IPv4 address that comes mapped into IPv6 counts as itself."""
+        allowed = self._known.get(client)
+        if allowed is None:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            allowed = self._known[client] = self._look_up(client)
+        return allowed
+
+    def _look_up(self, client: str) -> bool:
+        try:
+            address = ip_address(client.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, IPv6Address):
+            if address.ipv4_mapped is None:
+                return any(address in network for network in self._v6)
+            address = address.ipv4_mapped
+        return any(address in network for network in self._v4)
+
+
+def judge_mail(refusing: str | None) -> Reply:
+    """MAIL: is there room? `refusing` is the spool's reason to take nothing."""
+    return SENDER_OK if refusing is None else NO_ROOM
+
+
+def judge_recipient(route: Route | None) -> Reply:
+    """RCPT: does a route lead there?"""
+    return NO_ROUTE if route is None else RECIPIENT_OK
+
+
+def judge_header(header: Header, limits: Limits) -> Reply | None:
+    """The end of a mail: is its header within the limits? None: it is."""
+    if header.end > limits.header_bytes:
+        return Reply(552, "5.3.4", f"A mail's header may have {limits.header_bytes} bytes")
+    if len(header) > limits.header_fields:
+        return Reply(552, "5.3.4", f"A mail's header may have {limits.header_fields} fields")
+    if header.received_hops > limits.received_hops:
+        return Reply(554, "5.4.6", f"The mail loops: it has {header.received_hops} Received fields")
+    return None
+
+
+def judge_commit(error: SpoolError) -> Reply:
+    """A commit that failed: nothing of the mail was kept."""
+    return NO_ROOM if isinstance(error, SpoolFull) else DISK_TROUBLE
+
+
+def judge_pace(
+    limits: Limits, idle_s: float, transaction_s: float, content_s: float, content_bytes: int
+) -> Reply | None:
+    """A client we wait for: is it too slow? None: it may go on. Times are 0 for what has not begun."""
+    if idle_s > limits.idle_timeout_s:
+        return IDLE
+    if transaction_s > limits.transaction_timeout_s:
+        return TRANSACTION_TOO_LONG
+    if content_s > limits.rate_grace_s and content_bytes < content_s * limits.minimum_rate_bytes_s:
+        return TOO_SLOW
+    return None

@@ -1,0 +1,38 @@
+"""EHLO's reply as a server writes it: the extensions we offer (RFC 5321 section 4.1.1.1).
+
+What a client makes of a server's reply stands in `relay.smtp.offer`.
+"""
+
+from dataclasses import dataclass
+
+from relay.smtp.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What depends on configuration and on the connection; the rest is always offered."""
+
+    max_message_bytes: int
+    max_mails: int
+    max_recipients: int
+    starttls: bool
+
+
+def ehlo_reply(hostname: str, client: str, extensions: Extensions) -> Reply:
+    """The greeting and a keyword a line; no enhanced code (RFC 2034 section 4 exempts EHLO)."""
+    keywords = [
+        f"{hostname} greets {client}",
+        "PIPELINING",
+        f"SIZE {extensions.max_message_bytes}",
+        "8BITMIME",
+        "SMTPUTF8",
+        "ENHANCEDSTATUSCODES",
+        "CHUNKING",
+        "DSN",
+        # RFC 9422: a client that knows it opens a new connection, or splits a mail, before we must refuse.
+        f"LIMITS MAILMAX={extensions.max_mails} RCPTMAX={extensions.max_recipients}",
+    ]
+    if extensions.starttls:
+        keywords.append("STARTTLS")
+    keywords.append("HELP")
+    return Reply(250, "", tuple(keywords))

@@ -1,0 +1,487 @@
+"""The server's side of an SMTP session, without I/O (RFC 5321, 2920, 3030, 3207).
+
+Pull style. The driver owns the bytes it has read and asks for what they mean:
+
+    event = server.next_event(buffer, start, end)     # start = server.position afterwards
+    server.answer(reply)                              # where the event wants an answer
+    transport.write(server.take_output())             # all replies to one read at once
+
+What needs no decision (EHLO, RSET, syntax, order) is answered here; what needs one
+comes out as an event, and until it is answered nothing further is read from the
+buffer, so pipelined commands wait. Content gathers decoded in `content`; the driver
+may take what is there at any time.
+
+Strict where lenience lets one mail pass for two (SMTP smuggling): a command ends
+with CRLF and holds no CR, LF or NUL; only CRLF.CRLF ends data; nothing that came
+together with STARTTLS is read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from relay._fastpath import (
+    ERROR_BARE_CR,
+    ERROR_BARE_LF,
+    ERROR_LINE_LENGTH,
+    ERROR_NONE,
+    ERROR_NUL,
+    ERROR_SIZE,
+    DataDecoder,
+)
+from relay.smtp.command import (
+    MailCommand,
+    RcptCommand,
+    is_domain_argument,
+    parse_bdat,
+    parse_mail,
+    parse_rcpt,
+)
+from relay.smtp.extension import Extensions, ehlo_reply
+from relay.smtp.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The protocol's limits; `relay.receive.options` has their defaults and reasons."""
+
+    hostname: str
+    starttls: bool
+    refuse_bare_lf: bool
+    message_bytes: int
+    content_line_bytes: int
+    command_line_bytes: int
+    recipients_per_message: int
+    mails_per_session: int
+    errors_per_session: int
+    commands_without_mail: int
+
+
+class Phase(Enum):
+    """What the next bytes are."""
+
+    COMMAND = auto()
+    DATA = auto()
+    CHUNK = auto()
+    ANSWER = auto()
+    """An event waits for its answer; bytes wait."""
+    CLOSED = auto()
+    """Send what is there and close; bytes are of no interest."""
+
+
+class Signal(Enum):
+    """Events without content."""
+
+    END_OF_CONTENT = auto()
+    """The mail is whole. Wants an answer."""
+    CONTENT_REFUSED = auto()
+    """The mail ended and was refused here: drop what was taken of it."""
+    RESET = auto()
+    """A transaction ended before its mail did: drop what was taken of it."""
+    START_TLS = auto()
+    """Send the output, start TLS, then call `tls_started`."""
+
+
+Event = MailCommand | RcptCommand | Signal
+
+
+class Server:
+    """One session. Attributes are for reading; only `content` may be replaced by the driver."""
+
+    __slots__ = (
+        "_chunk_left", "_chunk_refusal", "_commands", "_decoder", "_errors", "_last_chunk", "_options", "_out",
+        "_overlong", "_waiting_for", "content", "helo", "is_chunked", "is_extended", "is_tls", "mail", "mails",
+        "phase", "position", "recipients", "refused", "said_quit",
+    )  # fmt: skip
+
+    def __init__(self, options: ServerOptions, *, is_tls: bool = False) -> None:
+        self._options = options
+        self._decoder = DataDecoder(
+            refuse_bare_lf=options.refuse_bare_lf,
+            max_line=options.content_line_bytes,
+            limit=options.message_bytes,
+        )
+        self._out: list[bytes] = []
+        self._commands = 0
+        self._errors = 0
+        self._overlong = False
+        self._waiting_for: Event | None = None
+        self._chunk_left = 0
+        self._last_chunk = False
+        self._chunk_refusal: Reply | None = None
+        self.phase = Phase.COMMAND
+        self.position = 0
+        """Index of the first byte that `next_event` has not taken."""
+        self.is_tls = is_tls
+        self.helo = b""
+        self.is_extended = False
+        self.mail: MailCommand | None = None
+        self.recipients = 0
+        self.is_chunked = False
+        """The mail comes in BDAT chunks, and the first has begun."""
+        self.content = bytearray()
+        self.mails = 0
+        self.said_quit = False
+        self.refused: list[tuple[str, Reply]] = []
+        """Commands that got 4yz or 5yz since the driver last emptied it."""
+
+    @property
+    def has_output(self) -> bool:
+        """Replies wait to be taken."""
+        return bool(self._out)
+
+    @property
+    def is_reading_content(self) -> bool:
+        """The next bytes are content."""
+        return self.phase is Phase.DATA or self.phase is Phase.CHUNK
+
+    def take_output(self) -> bytes:
+        """All replies since the last call."""
+        out = b"".join(self._out)
+        self._out.clear()
+        return out
+
+    def greet(self) -> None:
+        """The banner. The driver calls it when it has decided to serve this client."""
+        self._say(Reply(220, "", f"{self._options.hostname} ESMTP m365-relay"))
+
+    def close(self, reply: Reply) -> None:
+        """Say why, and read nothing more."""
+        self._say(reply)
+        self.phase = Phase.CLOSED
+
+    def tls_started(self) -> None:
+        """The handshake is done. RFC 3207 section 4.2: forget all that was said before it."""
+        self.is_tls = True
+        self.helo = b""
+        self.is_extended = False
+        self._end_transaction()
+        self.phase = Phase.COMMAND
+
+    def next_event(self, buffer: bytearray, start: int, end: int) -> Event | None:
+        """What buffer[start:end] begins with, or None when more bytes are needed, an answer is due or all is said."""
+        self.position = start
+        while True:
+            if self.phase is Phase.COMMAND:
+                eol = buffer.find(b"\n", self.position, end)
+                if eol == -1:
+                    self._skip_overlong(end)
+                    return None
+                begin, self.position = self.position, eol + 1
+                event = self._take_line(bytes(buffer[begin:eol]), self.position < end)
+            elif self.phase is Phase.DATA:
+                self.position = self._decoder.feed(buffer, self.position, end, self.content)
+                if not self._decoder.finished:
+                    return None
+                event = self._end_content("DATA")
+            elif self.phase is Phase.CHUNK:
+                if self._chunk_left and self.position == end:
+                    return None
+                event = self._take_chunk(buffer, end)
+            else:
+                return None
+            if event is not None:
+                return event
+
+    def answer(self, reply: Reply) -> None:
+        """The driver's reply to the event that wants one. A 421 closes the session."""
+        event, self._waiting_for = self._waiting_for, None
+        self.phase = Phase.COMMAND
+        if isinstance(event, RcptCommand):
+            self.recipients += reply.is_positive
+            self._answer("RCPT", reply)
+        elif isinstance(event, MailCommand):
+            self.mail = event if reply.is_positive else None
+            self._answer("MAIL", reply)
+        else:
+            assert event is Signal.END_OF_CONTENT, "an answer without a question"
+            if reply.is_positive:
+                self.mails += 1
+                self._commands = self._errors = 0
+            self._answer("BDAT" if self.is_chunked else "DATA", reply)
+            self._end_transaction()
+
+    def _answer(self, command: str, reply: Reply) -> None:
+        self._out.append(reply.encode())
+        if reply.code >= 400:
+            self.refused.append((command, reply))
+            if reply.code == 421:
+                self.phase = Phase.CLOSED
+
+    # Command lines
+
+    def _take_line(self, line: bytes, more_follows: bool) -> Event | None:
+        if self._overlong:
+            self._overlong = False
+            return self._refuse("", Reply(500, "5.5.2", "The command line is too long"))
+        if not line.endswith(b"\r"):
+            # Whoever ends lines so cannot be told apart from one who smuggles: read no more.
+            self.close(Reply(500, "5.5.2", "A command ends with CRLF, not with a bare LF"))
+            self.refused.append(("", Reply(500, "5.5.2", "bare LF")))
+            return None
+        line = line[:-1].rstrip(b" \t")
+        verb, _, rest = line.partition(b" ")
+        if b"\r" in line or b"\0" in line:
+            return self._refuse("", Reply(500, "5.5.2", "A command holds no CR and no NUL"))
+        if len(line) > self._options.command_line_bytes:
+            return self._refuse("", Reply(500, "5.5.2", "The command line is too long"))
+        self._commands += 1
+        if self._commands > self._options.commands_without_mail:
+            self._refuse("", Reply(421, "4.7.0", "Too many commands without a mail"))
+            self.phase = Phase.CLOSED
+            return None
+        command = _COMMANDS.get(verb) or _COMMANDS.get(verb.upper())
+        if command is None:
+            return self._refuse("", Reply(500, "5.5.1", "The command is not known here"))
+        return command(self, rest, more_follows)
+
+    def _skip_overlong(self, end: int) -> None:
+        """Drop an unfinished line that is too long already, so that the buffer cannot fill."""
+        if end - self.position > self._options.command_line_bytes + 2:
+            self._overlong = True
+        if self._overlong:
+            self.position = end
+
+    def _mail(self, rest: bytes, more_follows: bool) -> Event | None:
+        if not self.helo:
+            return self._refuse("MAIL", Reply(503, "5.5.1", "Say EHLO first"))
+        if self.mail is not None:
+            return self._refuse("MAIL", Reply(503, "5.5.1", "A transaction is open already"))
+        if self.mails >= self._options.mails_per_session:
+            self._refuse("MAIL", Reply(421, "4.7.0", "Enough mails in one session; connect again"))
+            self.phase = Phase.CLOSED
+            return None
+        command = parse_mail(rest)
+        if isinstance(command, Reply):
+            return self._refuse("MAIL", command)
+        if command.size > self._options.message_bytes:
+            return self._refuse("MAIL", self._too_large())
+        return self._ask(command)
+
+    def _rcpt(self, rest: bytes, more_follows: bool) -> Event | None:
+        if self.mail is None:
+            return self._refuse("RCPT", _NO_TRANSACTION)
+        if self.is_chunked:
+            return self._refuse("RCPT", Reply(503, "5.5.1", "The mail's content has begun"))
+        command = parse_rcpt(rest, is_utf8=self.mail.is_utf8)
+        if isinstance(command, Reply):
+            return self._refuse("RCPT", command)
+        if self.recipients >= self._options.recipients_per_message:
+            # RFC 5321 section 4.5.3.1.10: 452, and the client sends the rest in a further mail. No error of the client's.
+            self._answer("RCPT", Reply(452, "4.5.3", "Too many recipients; send the rest in another mail"))
+            return None
+        return self._ask(command)
+
+    def _data(self, rest: bytes, more_follows: bool) -> Event | None:
+        if rest:
+            return self._refuse("DATA", _NO_ARGUMENT)
+        if self.mail is None:
+            return self._refuse("DATA", _NO_TRANSACTION)
+        if self.is_chunked:
+            return self._refuse("DATA", Reply(503, "5.5.1", "BDAT and DATA do not mix"))
+        if not self.recipients:
+            return self._refuse("DATA", _NO_RECIPIENTS)
+        self._decoder.reset()
+        self._out.append(_GO_ON)
+        self.phase = Phase.DATA
+        return None
+
+    def _bdat(self, rest: bytes, more_follows: bool) -> Event | None:
+        command = parse_bdat(rest)
+        if isinstance(command, Reply):
+            # How many bytes follow is not known, so what follows cannot be told from commands.
+            self._refuse("BDAT", command)
+            self.phase = Phase.CLOSED
+            return None
+        self._chunk_left = command.size
+        self._last_chunk = command.is_last
+        self._chunk_refusal = None
+        self.phase = Phase.CHUNK
+        if self.mail is None:
+            self._chunk_refusal = _NO_TRANSACTION
+        elif not self.recipients:
+            self._chunk_refusal = _NO_RECIPIENTS
+        else:
+            if not self.is_chunked:
+                self._decoder.reset()
+                self.is_chunked = True
+            if self._decoder.size + command.size > self._options.message_bytes:
+                self._chunk_refusal = self._too_large()
+        return None
+
+    def _ehlo(self, rest: bytes, more_follows: bool) -> Event | None:
+        return self._hello("EHLO", rest, is_extended=True)
+
+    def _helo(self, rest: bytes, more_follows: bool) -> Event | None:
+        return self._hello("HELO", rest, is_extended=False)
+
+    def _hello(self, command: str, name: bytes, *, is_extended: bool) -> Event | None:
+        if not is_domain_argument(name):
+            return self._refuse(command, Reply(501, "5.5.4", f"Syntax: {command} <name of the client>"))
+        self.helo = name
+        self.is_extended = is_extended
+        options = self._options
+        if is_extended:
+            starttls = options.starttls and not self.is_tls
+            limits = Extensions(
+                options.message_bytes, options.mails_per_session, options.recipients_per_message, starttls
+            )
+            self._say(ehlo_reply(options.hostname, name.decode(), limits))
+        else:
+            self._say(Reply(250, "", options.hostname))
+        # RFC 5321 section 4.1.4: EHLO in the middle of a session clears all state, as RSET does.
+        return self._abort()
+
+    def _rset(self, rest: bytes, more_follows: bool) -> Event | None:
+        if rest:
+            return self._refuse("RSET", _NO_ARGUMENT)
+        self._say(Reply(250, "2.0.0", "The transaction is forgotten"))
+        return self._abort()
+
+    def _noop(self, rest: bytes, more_follows: bool) -> Event | None:
+        self._say(Reply(250, "2.0.0", "Here I am"))
+        return None
+
+    def _help(self, rest: bytes, more_follows: bool) -> Event | None:
+        text = ("Commands:", "EHLO HELO MAIL RCPT DATA BDAT RSET", "NOOP VRFY HELP STARTTLS QUIT")
+        self._say(Reply(214, "2.0.0", text))
+        return None
+
+    def _vrfy(self, rest: bytes, more_follows: bool) -> Event | None:
+        if not rest:
+            return self._refuse("VRFY", Reply(501, "5.5.4", "Syntax: VRFY <address>"))
+        # RFC 5321 section 3.5.3: 252 when the server cannot tell; only delivery can.
+        self._say(Reply(252, "2.5.0", "Not verified, but mail for it is taken if a route leads there"))
+        return None
+
+    def _quit(self, rest: bytes, more_follows: bool) -> Event | None:
+        self.said_quit = True
+        self.close(Reply(221, "2.0.0", f"{self._options.hostname} closes the connection"))
+        return None
+
+    def _starttls(self, rest: bytes, more_follows: bool) -> Event | None:
+        if self.is_tls:
+            return self._refuse("STARTTLS", Reply(503, "5.5.1", "TLS is active already"))
+        if not self._options.starttls:
+            return self._refuse("STARTTLS", Reply(502, "5.5.1", "TLS is not offered here"))
+        if rest:
+            return self._refuse("STARTTLS", _NO_ARGUMENT)
+        if more_follows:
+            # Plain text that an attacker put behind STARTTLS must not be read as if TLS had brought it (CVE-2011-0411).
+            self._refuse("STARTTLS", Reply(503, "5.5.1", "Nothing may follow STARTTLS before TLS does"))
+            self.phase = Phase.CLOSED
+            return None
+        self._say(Reply(220, "2.0.0", "Start TLS"))
+        self.phase = Phase.ANSWER
+        return Signal.START_TLS
+
+    def _not_offered(self, rest: bytes, more_follows: bool) -> Event | None:
+        return self._refuse("", Reply(502, "5.5.1", "The command is not offered here"))
+
+    # Content
+
+    def _take_chunk(self, buffer: bytearray, end: int) -> Event | None:
+        """Bytes of a BDAT chunk; a refused one is read to its end, else its bytes are parsed as commands."""
+        stop = min(end, self.position + self._chunk_left)
+        if self._chunk_refusal is None:
+            self._decoder.feed_raw(buffer, self.position, stop, self.content)
+        self._chunk_left -= stop - self.position
+        self.position = stop
+        return None if self._chunk_left else self._end_chunk()
+
+    def _end_chunk(self) -> Event | None:
+        self.phase = Phase.COMMAND
+        if self._chunk_refusal is not None:
+            self._refuse("BDAT", self._chunk_refusal)
+            # RFC 3030 section 2: after a failure the transaction is over; further chunks get 503.
+            return self._drop_content()
+        if self._last_chunk:
+            self._decoder.end_raw(self.content)
+            return self._end_content("BDAT")
+        if self._decoder.error != ERROR_NONE:
+            self._refuse("BDAT", self._content_reply())
+            return self._drop_content()
+        self._say(Reply(250, "2.0.0", f"{self._decoder.size} bytes so far"))
+        return None
+
+    def _end_content(self, command: str) -> Event | None:
+        if self._decoder.error == ERROR_NONE:
+            return self._ask(Signal.END_OF_CONTENT)
+        self.phase = Phase.COMMAND
+        self._refuse(command, self._content_reply())
+        return self._drop_content()
+
+    def _drop_content(self) -> Event | None:
+        had_content = self.mail is not None
+        self._end_transaction()
+        return Signal.CONTENT_REFUSED if had_content else None
+
+    def _content_reply(self) -> Reply:
+        if self._decoder.error == ERROR_SIZE:
+            return self._too_large()
+        return Reply(554, "5.6.0", _CONTENT_ERRORS[self._decoder.error])
+
+    def _too_large(self) -> Reply:
+        return Reply(552, "5.3.4", f"A mail may have {self._options.message_bytes} bytes")
+
+    # What they lean on
+
+    def _ask(self, event: Event) -> Event:
+        self._waiting_for = event
+        self.phase = Phase.ANSWER
+        return event
+
+    def _say(self, reply: Reply) -> None:
+        self._out.append(reply.encode())
+
+    def _refuse(self, command: str, reply: Reply) -> Event | None:
+        """A fault of the client's; too many of them end the session. No event, as a convenience."""
+        self._answer(command, reply)
+        # What follows from a MAIL that was refused, as in a pipelined group, is no further fault.
+        if reply is not _NO_TRANSACTION and reply is not _NO_RECIPIENTS:
+            self._errors += 1
+        if self._errors > self._options.errors_per_session and self.phase is not Phase.CLOSED:
+            self.close(Reply(421, "4.7.0", "Too many errors"))
+        return None
+
+    def _abort(self) -> Event | None:
+        was_open = self.mail is not None
+        self._end_transaction()
+        return Signal.RESET if was_open else None
+
+    def _end_transaction(self) -> None:
+        self.mail = None
+        self.recipients = 0
+        self.is_chunked = False
+        if self.content:
+            self.content = bytearray()
+
+
+_GO_ON = Reply(354, "", "End the mail with <CR><LF>.<CR><LF>").encode()
+_NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
+_NO_TRANSACTION = Reply(503, "5.5.1", "Say MAIL first")
+_NO_RECIPIENTS = Reply(554, "5.5.1", "No recipient was accepted")
+_CONTENT_ERRORS = {
+    ERROR_BARE_CR: "The mail holds a CR without LF",
+    ERROR_BARE_LF: "The mail holds an LF without CR",
+    ERROR_NUL: "The mail holds a NUL",
+    ERROR_LINE_LENGTH: "The mail holds a line that is too long",
+}
+_COMMANDS: dict[bytes, Callable[[Server, bytes, bool], Event | None]] = {
+    b"MAIL": Server._mail,
+    b"RCPT": Server._rcpt,
+    b"DATA": Server._data,
+    b"BDAT": Server._bdat,
+    b"EHLO": Server._ehlo,
+    b"HELO": Server._helo,
+    b"RSET": Server._rset,
+    b"NOOP": Server._noop,
+    b"HELP": Server._help,
+    b"VRFY": Server._vrfy,
+    b"QUIT": Server._quit,
+    b"STARTTLS": Server._starttls,
+    b"EXPN": Server._not_offered,
+    b"AUTH": Server._not_offered,
+    b"ETRN": Server._not_offered,
+    b"TURN": Server._not_offered,
+}
