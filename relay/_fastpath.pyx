@@ -546,7 +546,7 @@ cdef Py_ssize_t scan_fields(HeaderScan scan, const byte *text, Py_ssize_t length
 
 
 cdef Py_ssize_t name_length(const byte *line, const byte *line_end) noexcept nogil:
-    """Length of the field name at `line`; 0 when it is no field, -1 when it ends before the colon."""
+    """Length of the field name at `line`; 0 when it is no field, -1 when more bytes may make one of it."""
     cdef const byte *at = line
     cdef Py_ssize_t length
     while at != line_end and 32 < at[0] < 127 and at[0] != c":":
@@ -555,7 +555,7 @@ cdef Py_ssize_t name_length(const byte *line, const byte *line_end) noexcept nog
     if length:
         while at != line_end and (at[0] == c" " or at[0] == 9):
             at += 1
-    if at == line_end:
+    if at == line_end or (at[0] == 13 and line + 1 == line_end):
         return -1
     return length if at[0] == c":" else 0
 
