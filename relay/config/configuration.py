@@ -1,0 +1,60 @@
+"""A configuration that was read and found good: the options of every package."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.deliver.options import DelivererOptions
+from relay.receive.options import Limits, ListenerOptions
+from relay.route.route import Route
+from relay.spool.options import SpoolOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOptions:
+    """The relay as a whole."""
+
+    hostname: str
+    receivers: int
+    """Processes. Default: cores less one, at least one; the deliverer needs a core too."""
+    run: Path
+    """Folder for what lives as long as the relay does (counts for the metrics). Default:
+    systemd's RuntimeDirectory, else `run` in the spool's folder."""
+    drain_s: float = 30.0
+    """How long mails in flight may take to end; systemd waits 90 seconds by default."""
+    log_level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One `[[listener]]`: where, and how."""
+
+    host: str
+    port: int
+    options: ListenerOptions
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """The HTTP side: metrics and health."""
+
+    host: str = "127.0.0.1"
+    port: int = 9525
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that a relay is told."""
+
+    path: Path
+    relay: RelayOptions
+    spool: SpoolOptions
+    limits: Limits
+    deliverer: DelivererOptions
+    listeners: tuple[Listener, ...]
+    routes: tuple[Route, ...]
+    console: ConsoleOptions | None = None
+    secret_names: frozenset[str] = frozenset()
+    """Environment variables that hold secrets: not for children."""
+    warnings: tuple[str, ...] = ()

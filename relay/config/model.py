@@ -1,0 +1,173 @@
+"""The shape of the TOML file.
+
+A key that is left out is None here: its default stands in the options of the package
+that it is for, with the reason, and nowhere else. Keys have the options' names without
+their unit: `expire` sets `expire_s`, `free_space_floor` sets `free_space_floor_bytes`.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from relay.config.value import (
+    Count,
+    Endpoint,
+    Host,
+    Level,
+    ListenerTls,
+    Network,
+    Port,
+    RouteTls,
+    Seconds,
+    Size,
+)
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Table(BaseModel):
+    """One table; a key that is not known is a problem, not a comment."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class RelayTable(Table):
+    """The relay as a whole."""
+
+    hostname: Host
+    receivers: Annotated[int, Field(ge=1, le=32)] | None = None
+    drain: Seconds | None = None
+    run: Text | None = None
+    log_level: Level | None = None
+
+
+class SpoolTable(Table):
+    """`relay.spool.options.SpoolOptions`."""
+
+    path: Text
+    map_size: Size | None = None
+    free_space_floor: Size | None = None
+    max_batch: Size | None = None
+    max_batch_changes: Count | None = None
+    max_waiting: Size | None = None
+    stall: Seconds | None = None
+    check_interval: Seconds | None = None
+
+
+class DeliverTable(Table):
+    """`relay.deliver.options.DelivererOptions`."""
+
+    unsettled_max: Count | None = None
+    recipients_max: Count | None = None
+    losses_max: Count | None = None
+    rebuild_slice: Count | None = None
+    deferred_slice: Count | None = None
+    lane_backoff_first: Seconds | None = None
+    lane_backoff_max: Seconds | None = None
+    fault_backoff_first: Seconds | None = None
+    fault_backoff_max: Seconds | None = None
+    address_backoff_first: Seconds | None = None
+    address_backoff_max: Seconds | None = None
+    resolve_interval: Seconds | None = None
+    quit_timeout: Seconds | None = None
+    settle_retry: Seconds | None = None
+    tick: Seconds | None = None
+    receivers_max: Count | None = None
+
+
+class ListenerTable(Table):
+    """`relay.receive.options.ListenerOptions`, and where it listens."""
+
+    address: Endpoint
+    tls: ListenerTls | None = None
+    certificate: Text | None = None
+    key: Text | None = None
+    networks: list[Network] | None = None
+    refuse_bare_lf: bool | None = None
+    refuse_early_talkers: bool | None = None
+
+
+class LimitsTable(Table):
+    """`relay.receive.options.Limits`."""
+
+    connections: Count | None = None
+    connections_per_address: Count | None = None
+    mails_per_session: Count | None = None
+    commands_without_mail: Count | None = None
+    errors_per_session: Count | None = None
+    recipients_per_message: Count | None = None
+    message_size: Size | None = None
+    header_size: Size | None = None
+    header_fields: Count | None = None
+    received_hops: Count | None = None
+    command_line: Size | None = None
+    content_line: Size | None = None
+    idle_timeout: Seconds | None = None
+    handshake_timeout: Seconds | None = None
+    transaction_timeout: Seconds | None = None
+    minimum_rate: Size | None = None
+    rate_grace: Seconds | None = None
+    commit_deadline: Seconds | None = None
+    streamed_records: Count | None = None
+    large_buffers: Count | None = None
+
+
+class RouteTable(Table):
+    """`relay.route.route.Route`."""
+
+    name: Text
+    host: Host | None = None
+    hosts: Annotated[list[Host], Field(min_length=1)] | None = None
+    port: Port | None = None
+    tls: RouteTls | None = None
+    ca_file: Text | None = None
+    client_certificate: Text | None = None
+    client_key: Text | None = None
+    username: Text | None = None
+    password_file: Text | None = None
+    password_env: Text | None = None
+    ipv4_only: bool | None = None
+    use_bdat: bool | None = None
+    recipients: list[Text] | None = None
+    senders: list[Text] | None = None
+    connections: Count | None = None
+    mails_per_connection: Count | None = None
+    connection_age: Seconds | None = None
+    connection_idle: Seconds | None = None
+    connect_timeout: Seconds | None = None
+    command_timeout: Seconds | None = None
+    data_timeout: Seconds | None = None
+    retry_first: Seconds | None = None
+    retry_factor: Annotated[float, Field(ge=1)] | None = None
+    retry_max: Seconds | None = None
+    expire: Seconds | None = None
+
+
+class ConsoleTable(Table):
+    """`relay.config.configuration.ConsoleOptions`."""
+
+    address: Endpoint | None = None
+
+
+class File(Table):
+    """The whole file."""
+
+    relay: RelayTable
+    spool: SpoolTable
+    limits: LimitsTable = LimitsTable()
+    deliver: DeliverTable = DeliverTable()
+    console: ConsoleTable | None = None
+    listener: Annotated[list[ListenerTable], Field(min_length=1)]
+    route: list[RouteTable] = []
+
+
+TABLES: dict[str, type[Table]] = {
+    "": File,
+    "relay": RelayTable,
+    "spool": SpoolTable,
+    "limits": LimitsTable,
+    "deliver": DeliverTable,
+    "console": ConsoleTable,
+    "listener": ListenerTable,
+    "route": RouteTable,
+}

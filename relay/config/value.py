@@ -1,0 +1,114 @@
+"""What people write for sizes, times and addresses, and what it means.
+
+`"150 MB"` is 150,000,000 bytes and `"1 GiB"` is 2**30; `"5m"` is 300 seconds. A bare
+number is bytes or seconds. What could mean two things (`"150 M"`) is refused.
+"""
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+SIZES = {
+    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+TIMES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def size_bytes(value: object) -> object:
+    """Bytes of `"150 MB"`; what is no text passes, for the type check to judge."""
+    if not isinstance(value, str):
+        return value
+    number, unit = _split(value)
+    factor = SIZES.get(unit.lower())
+    if not number or factor is None:
+        raise ValueError('write bytes as a number, or a size such as "150 MB" or "1 GiB"')
+    return int(float(number) * factor)
+
+
+def time_s(value: object) -> object:
+    """Seconds of `"5m"` or `"1h30m"`; what is no text passes, for the type check to judge."""
+    if not isinstance(value, str):
+        return value
+    seconds, rest = 0.0, value.strip()
+    while rest:
+        number, tail = _split(rest)
+        unit = tail[: len(tail) - len(tail.lstrip("abcdefghijklmnopqrstuvwxyz"))]
+        if not number or unit not in TIMES:
+            break
+        seconds += float(number) * TIMES[unit]
+        rest = tail[len(unit) :].strip()
+    if rest or not value.strip():
+        raise ValueError('write seconds as a number, or a time such as "30s", "5m", "4h" or "5d"')
+    return seconds
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Address and port of `127.0.0.1:25` or `[::1]:25`; ValueError says what is wrong."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ValueError('write address and port, such as "127.0.0.1:25" or "[::1]:25"')
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        raise ValueError(
+            f'"{host}" is no IP address; write one of this machine, 0.0.0.0 for all of IPv4, [::] for all of IPv6'
+        ) from None
+    if address.version == 6 and bare == host:
+        raise ValueError(f'write the IPv6 address in brackets: "[{host}]:{port}"')
+    return str(address), int(port)
+
+
+def _endpoint_text(value: str) -> str:
+    endpoint(value)
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        hint = _network_hint(value)
+        raise ValueError(f'write a network such as "10.0.0.0/8" or "2001:db8::/32"{hint}') from None
+    return value
+
+
+def _network_hint(value: str) -> str:
+    try:
+        return f'; did you mean "{ipaddress.ip_network(value, strict=False)}"?'
+    except ValueError:
+        return ""
+
+
+def _host(value: str) -> str:
+    """A name or address for a connection; an underscore or a space is a slip of the pen."""
+    labels = value.rstrip(".").split(".")
+    if value and all(label and label.replace("-", "a").isalnum() for label in labels):
+        return value
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError("write a host name or an IP address, without a port or a scheme") from None
+    return value
+
+
+def _split(text: str) -> tuple[str, str]:
+    """`"1.5 GiB"` → `("1.5", "GiB")`."""
+    text = text.strip()
+    end = len(text) - len(text.lstrip("0123456789."))
+    number = text[:end]
+    return (number if number.count(".") <= 1 and number != "." else ""), text[end:].strip()
+
+
+Size = Annotated[int, BeforeValidator(size_bytes), Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(time_s), Field(ge=0, allow_inf_nan=False)]
+Endpoint = Annotated[str, AfterValidator(_endpoint_text)]
+Network = Annotated[str, AfterValidator(_network)]
+Host = Annotated[str, AfterValidator(_host)]
+Count = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+ListenerTls = Literal["none", "starttls", "implicit"]
+RouteTls = Literal["required", "opportunistic", "none", "implicit"]
+Level = Literal["debug", "info", "warning", "error"]

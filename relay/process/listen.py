@@ -1,0 +1,53 @@
+"""Listening sockets: bound once by the supervisor, inherited by its children.
+
+Receivers come and go (restarts, new configurations) and clients notice nothing: the
+kernel keeps their connections in the socket's queue meanwhile.
+"""
+
+import errno
+import socket
+
+from relay.errors import ConfigurationError
+
+BACKLOG = 1024
+"""Connections that wait while receivers are replaced; the kernel cuts it to net.core.somaxconn (4096)."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; ConfigurationError says what is in the way."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Else [::] would take 0.0.0.0's port too, and whether it does would depend on a sysctl.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(f"cannot listen on {endpoint(host, port)}: {_reason(error, port)}") from None
+    return bound
+
+
+def endpoint(host: str, port: int) -> str:
+    """As it stands in the configuration: IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def name(bound: socket.socket) -> str:
+    """The endpoint a socket is bound to, with the port the kernel chose for 0."""
+    host, port = bound.getsockname()[:2]
+    return endpoint(host, port)
+
+
+def _reason(error: OSError, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"another program has this port; see: ss -ltnp 'sport = :{port}'"
+        case errno.EACCES:
+            return f"port {port} takes the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= in the unit)"
+        case errno.EADDRNOTAVAIL:
+            return "this machine does not have that address; see: ip address"
+    return error.strerror or str(error)
