@@ -9,8 +9,8 @@ spool must still be able to empty. A mail of which one record failed cannot be
 accepted later.
 
 The thread needs the interpreter once to gather, once to report, and for an instant
-at each LMDB call: beside a busy loop each time may cost a switch interval, see
-docs/decisions/0001-spool-commit.md. So bytes are prepared in the loop, and events are
+at each LMDB call; beside a busy loop it may wait for it for seconds (`yielding.py`,
+docs/decisions/0001-spool-commit.md). So bytes are prepared in the loop, and events are
 recorded there.
 """
 
@@ -28,6 +28,7 @@ from relay.spool.options import MIB
 from relay.spool.prepared import Prepared, prepare
 from relay.spool.room import Room
 from relay.spool.spool import Spool
+from relay.spool.yielding import Yielding
 from relay.trace.event import Committed, Record, SpoolAccepting, SpoolRefusing, SpoolTrouble
 
 Done = Callable[[SpoolError | None], None]
@@ -62,6 +63,7 @@ class Committer:
         """`on_broken` is called once when the disk failed for good: the process should end with that reason."""
         self.refusing: str | None = None
         self.waiting_bytes = 0
+        self._pending = 0
         self._store = store
         self._options = store.options
         self._loop = loop
@@ -75,6 +77,7 @@ class Committer:
         self._ended = loop.create_future()
         # Set by the thread, read by the loop: when the commit under way began.
         self._began: float | None = None
+        self._yielding = Yielding(loop, lambda: self._pending > 0)
         # The thread's own.
         self._room = Room(self._options.free_space_floor_bytes, self._options.check_interval_s)
         self._doomed: set[int] = set()
@@ -90,6 +93,9 @@ class Committer:
             self._loop.call_soon(done, error)
             return
         self.waiting_bytes += prepared.size
+        self._pending += 1
+        if self._pending == 1:
+            self._yielding.watch()
         self._queue.put((prepared, done))
         if self.refusing is None and self.waiting_bytes > self._options.max_waiting_bytes:
             self._review()
@@ -114,6 +120,7 @@ class Committer:
         self._review()
 
     def _on_outcome(self, outcome: _Outcome) -> None:
+        self._pending -= len(outcome.batch)
         self.waiting_bytes -= sum([prepared.size for prepared, _ in outcome.batch])
         self._full = outcome.full
         trouble = outcome.trouble
@@ -170,6 +177,7 @@ class Committer:
             self._look()
             if batch:
                 self._post(self._on_outcome, self._commit(batch))
+                self._yielding.step()
         self._post(self._on_end)
 
     def _gather(self) -> tuple[list[_Submitted], bool]:
@@ -244,7 +252,7 @@ class Committer:
 
     def _try(self, batch: list[Prepared]) -> SpoolError | None:
         try:
-            self._store.commit(batch)
+            self._store.commit(batch, self._yielding.step)
         except SpoolError as error:
             return error
         except Exception as error:

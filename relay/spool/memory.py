@@ -4,7 +4,7 @@ It keeps sealed records, as the disk does, so that a test can damage one. What i
 lacks is durability, and the sharing between processes.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from relay.errors import RecordDamaged, SpoolFull
 from relay.message.envelope import Envelope
@@ -37,11 +37,12 @@ class MemoryStore:
         """Commit all of them or none; SpoolFull."""
         self.commit([prepare(change) for change in changes])
 
-    def commit(self, batch: Sequence[Prepared]) -> None:
-        """`apply` for changes that are prepared already."""
+    def commit(self, batch: Sequence[Prepared], on_written: Callable[[], None] = lambda: None) -> None:
+        """`apply` for changes that are prepared already; `on_written` is called before the sync there is not."""
         size = sum(prepared.size for prepared in batch if prepared.is_addition)
         if size and self._size + size > self.capacity_bytes:
             raise SpoolFull("the spool's map is full")
+        on_written()
         for prepared in batch:
             self._put(prepared)
         for prepared in batch:
@@ -143,6 +144,10 @@ class MemoryStore:
             self._drop(id)
             del self.partial_rows[mail_key(id)]
         return len(ids)
+
+    def count(self) -> int:
+        """How many mails are in the spool."""
+        return len(self.envelope_rows)
 
     def free_bytes(self) -> int:
         """Room for new mail."""

@@ -1,6 +1,6 @@
 """What receivers and the deliverer ask of a spool; `Store` and `MemoryStore` both do it."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from relay.message.envelope import Envelope
@@ -26,8 +26,8 @@ class Spool(Protocol):
         """Commit all of them or none; SpoolFull, SpoolError."""
         ...
 
-    def commit(self, batch: Sequence[Prepared]) -> None:
-        """`apply` for changes that are prepared already; the committer's thread calls it."""
+    def commit(self, batch: Sequence[Prepared], on_written: Callable[[], None] = ...) -> None:
+        """`apply` for changes that are prepared already; `on_written` is called before the sync."""
         ...
 
     def read(self, id: int) -> tuple[Envelope, bytes] | None:
@@ -64,6 +64,10 @@ class Spool(Protocol):
 
     def abandon_partial(self, slots: Collection[int]) -> int:
         """Drop what receivers of these slots streamed and never accepted; how many mails."""
+        ...
+
+    def count(self) -> int:
+        """How many mails are in the spool."""
         ...
 
     def free_bytes(self) -> int:

@@ -18,7 +18,7 @@ Freed pages are used again and the file never shrinks; `compact` does that.
 
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -48,6 +48,10 @@ _PARTIAL_STEP = 1_000
 
 _Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 _View: TypeAlias = "lmdb.Transaction[memoryview]"
+
+
+def _nothing() -> None:
+    pass
 
 
 class Store:
@@ -130,8 +134,8 @@ class Store:
         """Commit all of them or none, durably; SpoolFull, SpoolError."""
         self.commit([prepare(change) for change in changes])
 
-    def commit(self, batch: Sequence[Prepared]) -> None:
-        """`apply` for changes that are prepared already."""
+    def commit(self, batch: Sequence[Prepared], on_written: Callable[[], None] = _nothing) -> None:
+        """`apply` for changes that are prepared already; `on_written` is called before the sync."""
         contents = [p.content for p in batch if p.content is not None]
         envelopes = [p.envelope for p in batch if p.envelope is not None]
         states = [p.state for p in batch if p.state is not None]
@@ -153,6 +157,7 @@ class Store:
                 txn.delete(key, db=self._partial)
             for prepared in dropped:
                 self._drop(txn, prepared.id, prepared.drop_chunks)
+            on_written()
 
     def _drop(self, txn: _Transaction, id: int, chunks: int | None) -> None:
         key = mail_key(id)
@@ -297,6 +302,11 @@ class Store:
         return len(ids)
 
     # Measuring
+
+    def count(self) -> int:
+        """How many mails are in the spool."""
+        with self._reading() as txn:
+            return txn.stat(self._envelope)["entries"]
 
     def used_bytes(self) -> int:
         """What the tables take; the rest of the file is free pages and LMDB's own list of them."""
