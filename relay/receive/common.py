@@ -1,0 +1,102 @@
+"""What the sessions of one receiver share: options, the doors to the other packages, counts and the time."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from relay.clock import Clock
+from relay.errors import SpoolError
+from relay.message.queue_id import QueueIdSource
+from relay.receive import policy
+from relay.receive.buffers import Buffers
+from relay.receive.options import ReceiverOptions
+from relay.route.table import RouteTable
+from relay.smtp.reply import Reply
+from relay.spool.change import Change
+from relay.spool.handover import Queued
+from relay.trace.event import Record
+
+if TYPE_CHECKING:
+    from relay.receive.session import Session
+
+
+class Committer(Protocol):
+    """`relay.spool.commit.Committer`, as far as a receiver needs it."""
+
+    @property
+    def refusing(self) -> str | None:
+        """Why the spool takes no new mail just now."""
+        ...
+
+    def submit(self, change: Change, done: Callable[[SpoolError | None], None]) -> None:
+        """Commit it soon; `done` is called in the loop, after the commit."""
+        ...
+
+
+class Announce(Protocol):
+    """`relay.receive.handover.Handover`, as far as a session needs it."""
+
+    def announce(self, queued: Queued) -> None:
+        """Tell the deliverer of a mail that is committed; returns at once."""
+        ...
+
+
+class Common:
+    """One a receiver. `now` is the monotonic clock as of the last sweep: exact enough for time-outs."""
+
+    def __init__(
+        self,
+        options: ReceiverOptions,
+        loop: asyncio.AbstractEventLoop,
+        routes: RouteTable,
+        committer: Committer,
+        handover: Announce,
+        record: Record,
+        clock: Clock,
+    ) -> None:
+        self.options = options
+        self.limits = options.limits
+        self.loop = loop
+        self.routes = routes
+        self.committer = committer
+        self.handover = handover
+        self.record = record
+        self.clock = clock
+        self.ids = QueueIdSource(options.slot, clock)
+        self.buffers = Buffers(options.limits.large_buffers)
+        self.sessions: set[Session] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        """TLS handshakes under way."""
+        self.pending = 0
+        """Mails whose commit is under way."""
+        self.on_quiet: Callable[[], None] | None = None
+        """Called when the last session or commit has ended, while the receiver drains."""
+        self.now = clock.monotonic()
+        self._per_address: Counter[str] = Counter()
+
+    def enter(self, session: "Session", client: str) -> Reply | None:
+        """Count a session; the reply that turns it away, or None."""
+        if len(self.sessions) >= self.limits.connections:
+            return policy.TOO_MANY_CONNECTIONS
+        if self._per_address[client] >= self.limits.connections_per_address:
+            return policy.TOO_MANY_FROM_ADDRESS
+        return None
+
+    def add(self, session: "Session", client: str) -> None:
+        """It is connected, welcome or not."""
+        self.sessions.add(session)
+        self._per_address[client] += 1
+
+    def leave(self, session: "Session", client: str) -> None:
+        """It is over."""
+        self.sessions.discard(session)
+        self._per_address[client] -= 1
+        if not self._per_address[client]:
+            del self._per_address[client]
+        self.settle()
+
+    def settle(self) -> None:
+        """Is all quiet now?"""
+        if self.on_quiet is not None and not self.sessions and not self.pending:
+            self.on_quiet()

@@ -1,0 +1,174 @@
+"""One mail on its way into the spool: its content streams there, its envelope follows, then the owner is told.
+
+It outlives its session where it must. A client that disconnects while the commit
+runs has sent its mail whole: the mail is kept. A client that was told 4yz because
+the disk was slow will send it again: then the mail is dropped when its commit
+ends after all.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from relay.errors import SpoolError
+from relay.message.envelope import Recipient
+from relay.message.queue_id import format_id
+from relay.receive.accept import Origin, accept
+from relay.receive.common import Common
+from relay.receive.policy import judge_commit
+from relay.smtp.command import MailCommand
+from relay.smtp.reply import Reply
+from relay.spool.change import MAX_RECORD_BYTES, Abandon, Accept, Stream
+from relay.spool.handover import Queued
+from relay.trace.event import Accepted
+
+OWN_FIELDS_BYTES = 16_384
+"""Room in record 0 for what we add: Received, Message-ID, Date, later a signature."""
+HEAD_BYTES = MAX_RECORD_BYTES - OWN_FIELDS_BYTES
+
+
+class Owner(Protocol):
+    """The session, as far as its mail needs it."""
+
+    def mail_done(self, reply: Reply) -> None:
+        """The commit has ended, so or so."""
+        ...
+
+    def stream_moved(self) -> None:
+        """A record was committed, or failed: there may be room for more content."""
+        ...
+
+
+class Incoming:
+    """One mail, from its first content to the end of its commit."""
+
+    __slots__ = ("_accept", "_chunks", "_common", "_error", "_head", "_owner", "_since", "_streamed", "_waiting",
+                 "id")  # fmt: skip
+
+    def __init__(self, common: Common, owner: Owner) -> None:
+        self.id = common.ids.next()
+        self._common = common
+        self._owner: Owner | None = owner
+        self._head: bytearray | None = None
+        self._chunks = 1
+        self._streamed = 0
+        self._waiting = 0
+        self._error: SpoolError | None = None
+        self._accept: Accept | None = None
+        self._since = common.clock.monotonic()
+
+    @property
+    def is_congested(self) -> bool:
+        """Enough of it waits for the disk: read no further."""
+        return self._waiting > self._common.limits.streamed_records
+
+    def stream(self, content: bytearray) -> None:
+        """Take full records out of `content`, which keeps the rest."""
+        if self._error is not None:
+            content.clear()
+            return
+        if self._head is None:
+            self._head = content[:HEAD_BYTES]
+            del content[:HEAD_BYTES]
+        while len(content) >= MAX_RECORD_BYTES:
+            self._put(content[:MAX_RECORD_BYTES])
+            del content[:MAX_RECORD_BYTES]
+
+    def finish(
+        self, origin: Origin, mail: MailCommand, recipients: Sequence[Recipient], content: bytearray
+    ) -> Reply | None:
+        """The data has ended: commit the mail, or return the reply that refuses it."""
+        common = self._common
+        if self._head is not None:
+            if content and self._error is None:
+                self._put(content)
+            content = self._head
+        if self._error is not None:
+            self.abandon()
+            return judge_commit(self._error)
+        now = common.clock.now()
+        change = accept(
+            origin, mail, recipients, self.id, content, self._streamed, self._chunks, now, common.limits
+        )
+        if isinstance(change, Reply):
+            self.abandon()
+            return change
+        self._accept = change
+        self._head = None
+        self._since = common.clock.monotonic()
+        common.pending += 1
+        common.committer.submit(change, self._committed)
+        return None
+
+    def disown(self) -> None:
+        """The client is gone. Its mail is kept when it was whole, else dropped."""
+        if self._accept is None:
+            self.abandon()
+        self._owner = None
+
+    def give_up(self) -> None:
+        """The client was told that the mail is not accepted: drop it, now or after its commit."""
+        if self._error is None:
+            self._error = SpoolError("the client was told that the commit took too long")
+        if self._accept is None:
+            self.abandon()
+        self._owner = None
+
+    def abandon(self) -> None:
+        """Drop what was streamed of a mail that will not be accepted."""
+        self._owner = None
+        if self._chunks > 1:
+            self._drop()
+
+    def _put(self, data: bytearray) -> None:
+        index, self._chunks = self._chunks, self._chunks + 1
+        self._streamed += len(data)
+        self._waiting += 1
+        self._common.committer.submit(Stream(self.id, index, data), self._stored)
+
+    def _stored(self, error: SpoolError | None) -> None:
+        self._waiting -= 1
+        if error is not None and self._error is None:
+            self._error = error
+        if self._owner is not None and self._accept is None:
+            self._owner.stream_moved()
+
+    def _committed(self, error: SpoolError | None) -> None:
+        common, owner, change = self._common, self._owner, self._accept
+        assert change is not None
+        common.pending -= 1
+        self._owner = None
+        failure = error or self._error
+        if failure is None:
+            reply = self._announce(change)
+        else:
+            reply = judge_commit(failure)
+            if error is None or self._chunks > 1:
+                self._drop()
+        if owner is not None:
+            owner.mail_done(reply)
+        common.settle()
+
+    def _announce(self, change: Accept) -> Reply:
+        """It is on the disk: tell the deliverer, the trace and the client."""
+        common, envelope = self._common, change.envelope
+        name = format_id(envelope.id)
+        common.handover.announce(
+            Queued(envelope.id, envelope.received_at, envelope.size, envelope.chunks, envelope.routes())
+        )
+        common.record(
+            Accepted(
+                name,
+                envelope.message_id.decode("utf-8", "replace"),
+                envelope.sender.decode("utf-8", "replace"),
+                len(envelope.recipients),
+                envelope.size,
+                envelope.client,
+                envelope.helo.decode("utf-8", "replace"),
+                common.clock.monotonic() - self._since,
+            )
+        )
+        return Reply(250, "2.0.0", f"queued as {name}")
+
+    def _drop(self) -> None:
+        # What fails here is found by `abandon_partial` when a receiver of this slot starts again.
+        self._common.committer.submit(Abandon(self.id, self._chunks), lambda error: None)

@@ -1,0 +1,95 @@
+"""One receiver process's part: listeners, sessions, the sweep over them, and the drain at the end."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+from relay.clock import Clock
+from relay.receive.common import Announce, Committer, Common
+from relay.receive.options import ReceiverOptions, server_options
+from relay.receive.session import Listener, Session
+from relay.route.table import RouteTable
+from relay.spool.spool import Spool
+from relay.tls import ServerContext
+from relay.trace.event import Draining, Record
+
+SWEEP_S = 1.0
+"""Between two looks at all sessions: time-outs are minutes, and 10,000 sessions cost some 5 ms a look."""
+BACKLOG = 1024
+"""Connections the kernel keeps until we accept them; Linux cuts it at net.core.somaxconn (4096)."""
+
+
+class Receiver:
+    """Accepts mail between `start` and `drain`."""
+
+    def __init__(
+        self,
+        options: ReceiverOptions,
+        sockets: Sequence[socket.socket],
+        routes: RouteTable,
+        store: Spool,
+        committer: Committer,
+        handover: Announce,
+        record: Record,
+        clock: Clock,
+        contexts: Sequence[ServerContext | None] = (),
+    ) -> None:
+        """`sockets` are bound, one a listener in the options' order; so are `contexts`, None for one without TLS."""
+        if len(sockets) != len(options.listeners):
+            raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
+        self._sockets = list(sockets)
+        self._store = store
+        self._slot = options.slot
+        self._record = record
+        self._common = Common(options, asyncio.get_running_loop(), routes, committer, handover, record, clock)
+        self._listeners = [
+            Listener(listener, server_options(options, listener), contexts[index] if contexts else None)
+            for index, listener in enumerate(options.listeners)
+        ]
+        self._servers: list[asyncio.Server] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def sessions(self) -> int:
+        """Connections just now."""
+        return len(self._common.sessions)
+
+    async def start(self) -> None:
+        """Drop what a dead predecessor in this slot streamed and never accepted, then listen."""
+        self._store.abandon_partial([self._slot])
+        for sock, listener in zip(self._sockets, self._listeners, strict=True):
+            self._servers.append(await self._listen(sock, listener))
+        self._tick()
+
+    async def drain(self, deadline_s: float) -> None:
+        """No new connections; sessions without a transaction get 421, transactions in flight end, within the deadline."""
+        self._record(Draining("receiver"))
+        common = self._common
+        for server in self._servers:
+            server.close()
+        for session in list(common.sessions):
+            session.drain()
+        quiet = asyncio.Event()
+        common.on_quiet = quiet.set
+        common.settle()
+        try:
+            await asyncio.wait_for(quiet.wait(), deadline_s)
+        except TimeoutError:
+            for session in list(common.sessions):
+                session.abort("the relay shuts down")
+        for task in list(common.tasks):
+            task.cancel()
+        await asyncio.gather(*common.tasks, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _listen(self, sock: socket.socket, listener: Listener) -> asyncio.Server:
+        common = self._common
+        return await common.loop.create_server(lambda: Session(common, listener), sock=sock, backlog=BACKLOG)
+
+    def _tick(self) -> None:
+        common = self._common
+        self._timer = common.loop.call_later(SWEEP_S, self._tick)
+        now = common.now = common.clock.monotonic()
+        for session in list(common.sessions):
+            session.sweep(now)

@@ -1,0 +1,452 @@
+"""One client's connection: bytes into the session's buffer, the protocol over them, replies out.
+
+The I/O-free `smtp.server` says what the bytes mean, `receive.policy` decides,
+`receive.incoming` brings the mail to the disk. Here they meet the transport:
+
+    buffer_updated → server.next_event → answer … → one write
+
+While a commit runs nothing is read from the buffer; when it is full, reading
+pauses. Everything that waits for the client is watched by `sweep`, which the
+receiver calls once a second, so that no command costs a timer.
+"""
+
+import asyncio
+import fcntl
+import termios
+from typing import cast
+
+from relay.message.envelope import Recipient
+from relay.receive import policy
+from relay.receive.accept import Origin
+from relay.receive.buffers import SMALL_BYTES, Buffer
+from relay.receive.common import Common
+from relay.receive.incoming import Incoming
+from relay.receive.options import ListenerOptions, ListenerTls
+from relay.receive.policy import Networks
+from relay.smtp.command import MailCommand, RcptCommand
+from relay.smtp.reply import Reply
+from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
+from relay.spool.change import MAX_RECORD_BYTES
+from relay.tls import ServerContext, describe, explain
+from relay.trace.event import CommandRefused, SessionEnded, SessionRefused
+
+LINGER_S = 3.0
+"""After a refusal we read on so long: closing with bytes unread sends a reset, which can overtake the reply."""
+HANDSHAKE_ERRORS = (OSError, EOFError, RuntimeError)
+"""ssl.SSLError and the time-out are OSErrors; uvloop raises RuntimeError for a transport that closed meanwhile."""
+
+
+class Listener:
+    """What all sessions of one listener share."""
+
+    def __init__(
+        self, options: ListenerOptions, server: ServerOptions, context: ServerContext | None
+    ) -> None:
+        """`context` is needed unless the listener's `tls` is none."""
+        if (context is None) != (options.tls is ListenerTls.NONE):
+            raise ValueError(f"listener {options.name}: tls {options.tls.value} and context do not fit")
+        self.options = options
+        self.server = server
+        self.context = context
+        self.networks = Networks(options.networks)
+
+
+class Session(asyncio.BufferedProtocol):
+    """From accept to close. Its methods are called by the loop, the receiver and its own mail."""
+
+    __slots__ = ("_active_at", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
+                 "_end", "_eof", "_incoming", "_listener",
+        "_may_linger", "_origin", "_paused", "_reason", "_received", "_recipients",
+                 "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable")  # fmt: skip
+
+    def __init__(self, common: Common, listener: Listener) -> None:
+        self._common = common
+        self._listener = listener
+        self._server = Server(listener.server)
+        self._transport: asyncio.Transport | None = None
+        self._client = ""
+        self._origin = Origin(common.options.hostname, "")
+        self._small = self._buffer = Buffer(SMALL_BYTES)
+        self._end = 0
+        self._received = 0
+        self._recipients: list[Recipient] = []
+        self._incoming: Incoming | None = None
+        self._paused = False
+        self._unwritable = False
+        self._eof = False
+        self._draining = False
+        self._may_linger = True
+        self._reason = ""
+        # Times on the clock of `common.now`; 0 is never.
+        self._started = self._active_at = common.now
+        self._since = 0.0
+        self._transaction_since = 0.0
+        self._content_since = 0.0
+        self._content_base = 0
+        self._close_at = 0.0
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, refuse, or start TLS."""
+        self._transport = cast(asyncio.Transport, transport)  # a stream's transport is one
+        peer = transport.get_extra_info("peername")
+        self._client = self._origin.client = peer[0] if peer else ""
+        refusal = self._refusal()
+        self._common.add(self, self._client)
+        if refusal is not None:
+            self._turn_away(refusal)
+        elif self._listener.options.tls is ListenerTls.IMPLICIT:
+            self._start_tls()
+        else:
+            self._server.greet()
+            self._flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Never empty: reading is paused before the buffer is full."""
+        return self._buffer.view[self._end :] if self._end else self._buffer.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have come."""
+        self._received += nbytes
+        self._active_at = self._common.now
+        self._end += nbytes
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. True keeps the connection open for the replies that are due."""
+        self._eof = True
+        return self._incoming is not None and self._server.phase is Phase.ANSWER
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over, from either side."""
+        if self._transport is None:
+            return
+        self._transport = None
+        if self._incoming is not None:
+            self._incoming.disown()
+            self._incoming = None
+        self._return_buffer()
+        self._common.leave(self, self._client)
+        reason = self._reason or (f"connection lost: {exc}" if exc else "client closed")
+        self._common.record(
+            SessionEnded(
+                self._client,
+                self._listener.options.name,
+                reason,
+                self._server.mails,
+                self._common.clock.monotonic() - self._started,
+                self._origin.tls,
+            )
+        )
+
+    def pause_writing(self) -> None:
+        """The client does not read our replies: produce no more."""
+        self._unwritable = True
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._unwritable = False
+        self._advance()
+
+    # The mail's side
+
+    def mail_done(self, reply: Reply) -> None:
+        """The commit has ended: answer, and go on with what was pipelined behind it."""
+        self._incoming = None
+        self._answer_content(reply)
+        self._advance()
+
+    def stream_moved(self) -> None:
+        """A record has left memory: read on."""
+        if self._paused and self._incoming is not None and not self._incoming.is_congested:
+            # The wait was ours: neither silence nor slowness of the client's.
+            self._active_at = self._content_since = self._common.now
+            self._content_base = self._received
+            self._advance()
+
+    # The receiver's side
+
+    def sweep(self, now: float) -> None:
+        """Once a second: end what has waited for too long."""
+        if self._close_at:
+            if now >= self._close_at:
+                self._abort()
+        elif self._server.phase is Phase.ANSWER:
+            if self._incoming is not None and now - self._since > self._common.limits.commit_deadline_s:
+                incoming, self._incoming = self._incoming, None
+                incoming.give_up()
+                self._answer_content(policy.DISK_SLOW)
+                self._advance()
+        elif self._incoming is not None and self._incoming.is_congested:
+            if now - self._active_at > self._common.limits.commit_deadline_s:
+                self._dismiss(policy.DISK_SLOW)
+        else:
+            self._sweep_client(now)
+
+    def drain(self) -> None:
+        """End now when no transaction is open, else after it."""
+        self._draining = True
+        self._leave_when_idle()
+        self._flush()
+
+    def abort(self, reason: str) -> None:
+        """End at once."""
+        self._reason = self._reason or reason
+        self._abort()
+
+    # Bytes and events
+
+    def _advance(self) -> None:
+        """Take from the buffer all that can be taken, and write all replies at once."""
+        server, buffer, start, end = self._server, self._buffer, 0, self._end
+        while not self._unwritable:
+            event = server.next_event(buffer.data, start, end)
+            start = server.position
+            if event is None:
+                break
+            self._handle(event)
+        else:
+            server.position = start
+        if server.is_reading_content:
+            self._stream()
+        self._settle_buffer(start)
+        self._leave_when_idle()
+        self._flush()
+        if server.refused:
+            self._record_refusals()
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, RcptCommand):
+            self._rcpt(event)
+        elif isinstance(event, MailCommand):
+            self._mail(event)
+        elif event is Signal.END_OF_CONTENT:
+            self._finish()
+        elif event is Signal.START_TLS:
+            self._start_tls()
+        else:
+            self._drop_mail()
+
+    def _mail(self, command: MailCommand) -> None:
+        self._recipients = []
+        self._transaction_since = self._common.now
+        self._server.answer(policy.judge_mail(self._common.committer.refusing))
+
+    def _rcpt(self, command: RcptCommand) -> None:
+        mail = self._server.mail
+        assert mail is not None
+        route = self._common.routes.choose(mail.sender, command.recipient)
+        if route is not None:
+            self._recipients.append(Recipient(command.recipient, route.name, command.notify, command.orcpt))
+        self._server.answer(policy.judge_recipient(route))
+
+    def _finish(self) -> None:
+        """The mail's data is whole: bring it to the disk."""
+        server = self._server
+        mail = server.mail
+        assert mail is not None
+        self._origin.helo = server.helo
+        self._origin.is_extended = server.is_extended
+        if self._incoming is None:
+            self._incoming = Incoming(self._common, self)
+        self._since = self._common.now
+        refusal = self._incoming.finish(self._origin, mail, self._recipients, server.content)
+        if refusal is not None:
+            self._incoming = None
+            self._answer_content(refusal)
+
+    def _answer_content(self, reply: Reply) -> None:
+        self._transaction_since = self._content_since = 0.0
+        self._active_at = self._common.now
+        self._server.answer(reply)
+
+    def _drop_mail(self) -> None:
+        self._transaction_since = self._content_since = 0.0
+        if self._incoming is not None:
+            self._incoming.abandon()
+            self._incoming = None
+
+    def _stream(self) -> None:
+        """Content goes on: send full records ahead."""
+        if not self._content_since:
+            self._content_since = self._common.now
+            self._content_base = self._received
+        if len(self._server.content) >= MAX_RECORD_BYTES:
+            if self._incoming is None:
+                self._incoming = Incoming(self._common, self)
+            self._incoming.stream(self._server.content)
+
+    def _settle_buffer(self, start: int) -> None:
+        """Make room for the next read; pause reading where there is none or none is wanted."""
+        left = self._end - start
+        if self._server.phase is Phase.CLOSED:
+            left = 0
+        wants_large = self._server.is_reading_content
+        if wants_large is (self._buffer is self._small):
+            self._swap_buffer(start, left, wants_large)
+        elif left and start:
+            # They may overlap; a memoryview moves bytes as memmove does.
+            self._buffer.view[:left] = self._buffer.view[start : self._end]
+        self._end = left
+        congested = self._incoming is not None and self._incoming.is_congested
+        self._pause(congested or left == self._buffer.size)
+
+    def _swap_buffer(self, start: int, left: int, wants_large: bool) -> None:
+        """Between the small and a large buffer, with the bytes that are left, if that can be."""
+        old = self._buffer
+        new = self._common.buffers.borrow() if wants_large else self._small
+        if new is None or left > new.size:
+            new = old
+        new.view[:left] = old.view[start : start + left]
+        self._buffer = new
+        if old is not new and old is not self._small:
+            self._common.buffers.give_back(old)
+
+    def _return_buffer(self) -> None:
+        if self._buffer is not self._small:
+            self._common.buffers.give_back(self._buffer)
+            self._buffer = self._small
+        self._end = 0
+
+    def _pause(self, wanted: bool) -> None:
+        if wanted is self._paused or self._transport is None:
+            return
+        self._paused = wanted
+        if wanted:
+            self._transport.pause_reading()
+        elif not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _flush(self) -> None:
+        """All replies in one write; then close, if the protocol is at its end."""
+        server, transport = self._server, self._transport
+        if transport is None:
+            return
+        if server.has_output:
+            transport.write(server.take_output())
+        if server.phase is Phase.CLOSED and not self._close_at:
+            self._close()
+        elif self._eof and server.phase is not Phase.ANSWER:
+            transport.close()
+
+    # TLS
+
+    def _start_tls(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        self._server.phase = Phase.ANSWER
+        self._flush()
+        transport.pause_reading()
+        task = self._common.loop.create_task(self._handshake(transport))
+        self._common.tasks.add(task)
+        task.add_done_callback(self._common.tasks.discard)
+
+    async def _handshake(self, transport: asyncio.Transport) -> None:
+        context = self._listener.context
+        assert context is not None
+        try:
+            secured = await self._common.loop.start_tls(
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._common.limits.handshake_timeout_s,
+            )
+        except HANDSHAKE_ERRORS as error:
+            self._reason = self._reason or explain(error, "the client")
+            transport.abort()
+            return
+        if secured is None or self._transport is None:
+            transport.abort()
+            return
+        self._transport = secured
+        self._origin.tls = describe(secured)
+        self._server.tls_started()
+        if self._listener.options.tls is ListenerTls.IMPLICIT:
+            self._server.greet()
+        self._advance()
+
+    # The end
+
+    def _refusal(self) -> Reply | None:
+        """Who is not served at all."""
+        options = self._listener.options
+        if not self._listener.networks.allow(self._client):
+            return policy.CLIENT_NOT_ALLOWED
+        if options.refuse_early_talkers and options.tls is not ListenerTls.IMPLICIT and self._has_spoken():
+            return policy.EARLY_TALKER
+        return self._common.enter(self, self._client)
+
+    def _has_spoken(self) -> bool:
+        """Do bytes lie in the socket before we have greeted? One system call a connection."""
+        assert self._transport is not None
+        socket = self._transport.get_extra_info("socket")
+        waiting = fcntl.ioctl(socket.fileno(), termios.FIONREAD, b"\0\0\0\0")
+        return waiting != b"\0\0\0\0"
+
+    def _turn_away(self, reply: Reply) -> None:
+        self._reason = str(reply)
+        self._common.record(SessionRefused(self._client, self._listener.options.name, self._reason))
+        if self._listener.options.tls is ListenerTls.IMPLICIT:
+            self._server.phase = Phase.CLOSED
+            self._abort()
+            return
+        self._server.close(reply)
+        # Only who has spoken has bytes here that are unread; the others must not hold a connection any longer.
+        self._may_linger = reply is policy.EARLY_TALKER
+        self._flush()
+
+    def _dismiss(self, reply: Reply) -> None:
+        self._reason = self._reason or str(reply)
+        self._drop_mail()
+        self._server.close(reply)
+        self._settle_buffer(self._end)
+        if self._unwritable:
+            self._abort()
+        self._flush()
+
+    def _leave_when_idle(self) -> None:
+        server = self._server
+        if self._draining and server.phase is Phase.COMMAND and server.mail is None:
+            self._reason = self._reason or "the relay shuts down"
+            server.close(policy.SHUTTING_DOWN)
+
+    def _sweep_client(self, now: float) -> None:
+        """The client is to speak: has it been silent or slow for too long?"""
+        reply = policy.judge_pace(
+            self._common.limits,
+            now - self._active_at,
+            now - self._transaction_since if self._transaction_since else 0.0,
+            now - self._content_since if self._content_since else 0.0,
+            self._received - self._content_base,
+        )
+        if reply is not None:
+            self._dismiss(reply)
+
+    def _close(self) -> None:
+        """Close so that the last reply arrives."""
+        assert self._transport is not None
+        self._drop_mail()
+        if self._server.said_quit:
+            self._reason = self._reason or "client quit"
+            self._may_linger = False
+        self._reason = self._reason or "refused"
+        if not self._may_linger or self._eof or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._close_at = self._common.now + LINGER_S
+            self._pause(False)
+            self._transport.write_eof()
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _record_refusals(self) -> None:
+        for command, reply in self._server.refused:
+            self._common.record(
+                CommandRefused(self._client, self._listener.options.name, command, str(reply))
+            )
+        self._server.refused.clear()

@@ -1,0 +1,156 @@
+"""A receiver on an ephemeral port over a spool without a disk, and what it told the world."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import uvloop
+
+from relay.clock import Clock, SystemClock
+from relay.message.envelope import Envelope
+from relay.receive.options import Limits, ListenerOptions, ReceiverOptions
+from relay.receive.receiver import Receiver
+from relay.route.route import Route
+from relay.route.table import RouteTable
+from relay.spool.commit import Committer
+from relay.spool.entry import Entry
+from relay.spool.handover import Queued
+from relay.spool.memory import MemoryStore
+from relay.spool.options import SpoolOptions
+from relay.tls import ServerContext
+from relay.trace.event import Event
+
+ROUTES = (
+    Route("inside", ("mx.inside.example",), recipients=("inside.example", "*.inside.example")),
+    Route("ward", ("mx.ward.example",), recipients=("example.com", "postmaster")),
+    Route("world", ("mx.world.example",), senders=("example.org",)),
+)
+
+
+class Announced:
+    """Stands where the handover to the deliverer does."""
+
+    def __init__(self) -> None:
+        self.queued: list[Queued] = []
+
+    def announce(self, queued: Queued) -> None:
+        self.queued.append(queued)
+
+
+@dataclass
+class House:
+    """All there is to look at."""
+
+    receiver: Receiver
+    port: int
+    store: MemoryStore
+    committer: Committer
+    announced: Announced = field(default_factory=Announced)
+    events: list[Event] = field(default_factory=list)
+
+    def mails(self) -> list[tuple[Envelope, bytes]]:
+        """What the spool holds, in order of acceptance."""
+        found = []
+        for entry in self.store.scan():
+            assert isinstance(entry, Entry)
+            mail = self.store.read(entry.queued.id)
+            assert mail is not None
+            envelope, content = mail
+            further = [self.store.content(envelope.id, index) for index in range(1, envelope.chunks)]
+            found.append((envelope, b"".join([content, *further])))
+        return found
+
+
+def without_own_fields(content: bytes) -> bytes:
+    """The content as the client sent it, when it had Message-ID and Date: without our Received."""
+    assert content.startswith(b"Received: from ")
+    end = content.index(b"\r\n")
+    while content[end + 2 : end + 3] in (b" ", b"\t"):
+        end = content.index(b"\r\n", end + 2)
+    return content[end + 2 :]
+
+
+@asynccontextmanager
+async def house(
+    *,
+    listener: ListenerOptions | None = None,
+    limits: Limits | None = None,
+    context: ServerContext | None = None,
+    clock: Clock | None = None,
+    store: MemoryStore | None = None,
+    routes: Sequence[Route] = ROUTES,
+) -> AsyncIterator[House]:
+    """A receiver that listens; drained at the end."""
+    clock = clock or SystemClock()
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    listener = listener or ListenerOptions(f"127.0.0.1:{port}")
+    store = store or MemoryStore(SpoolOptions(Path("/nowhere")))
+    events: list[Event] = []
+    committer = Committer(store, asyncio.get_running_loop(), events.append, clock)
+    announced = Announced()
+    options = ReceiverOptions("relay.example", 3, (replace(listener),), limits or Limits())
+    receiver = Receiver(
+        options, [sock], RouteTable(routes), store, committer, announced, events.append, clock, [context]
+    )
+    await receiver.start()
+    try:
+        yield House(receiver, port, store, committer, announced, events)
+    finally:
+        await receiver.drain(2.0)
+        await committer.close()
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Run an async test on uvloop, with a bound."""
+
+    async def bounded() -> None:
+        await asyncio.wait_for(main(), 30)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(bounded())
+
+
+class Client:
+    """A client that says what it is told and reads whole replies."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, port: int) -> "Client":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def say(self, data: bytes) -> bytes:
+        """Send and read one reply."""
+        self.writer.write(data)
+        return await self.reply()
+
+    async def reply(self) -> bytes:
+        """One reply with all its lines; empty at the end of the connection."""
+        lines = b""
+        while True:
+            line = await asyncio.wait_for(self.reader.readline(), 10)
+            lines += line
+            if line[3:4] != b"-":
+                return lines
+
+    async def rest(self) -> bytes:
+        """All that comes until the server closes."""
+        return await asyncio.wait_for(self.reader.read(), 10)
+
+    async def open_mail(self, recipient: bytes = b"bob@example.com") -> None:
+        """Up to the 354."""
+        assert (await self.reply()).startswith(b"220 ")
+        assert (await self.say(b"EHLO client.example\r\n")).startswith(b"250-")
+        assert (await self.say(b"MAIL FROM:<alice@example.com>\r\n")).startswith(b"250 2.1.0")
+        assert (await self.say(b"RCPT TO:<%b>\r\n" % recipient)).startswith(b"250 2.1.5")
+        assert (await self.say(b"DATA\r\n")).startswith(b"354 ")
+
+    async def close(self) -> None:
+        self.writer.close()
+        await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
