@@ -202,6 +202,8 @@ class Committer:
         before = room.refusing
         try:
             room.look(self._store.free_bytes(), now)
+            if room.refusing is None:
+                self._store.restore_ballast()
         except (SpoolError, OSError) as error:
             room.fail(f"the spool's free space cannot be read: {error}", now)
         if room.refusing != before:

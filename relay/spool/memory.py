@@ -149,6 +149,9 @@ class MemoryStore:
         """How many mails are in the spool."""
         return len(self.envelope_rows)
 
+    def restore_ballast(self) -> None:
+        """There is none."""
+
     def free_bytes(self) -> int:
         """Room for new mail."""
         return self.capacity_bytes - self._size

@@ -18,6 +18,9 @@ class SpoolOptions:
     free_space_floor_bytes: int = 256 * MIB
     """New mail is refused below this. 1.5 times the largest mail Microsoft takes (150 MB), as Postfix asks of
     queue_minfree, and the room that removing mail needs when nothing else is left."""
+    ballast_bytes: int = 4 * MIB
+    """Kept for removals when another program fills the disk; one commit of 512 removals writes about 3 MiB at
+    worst, and what it frees serves the next."""
     max_batch_bytes: int = 8 * MIB
     """One commit. At 100 MB/s, a slow disk, it takes 80 ms; beyond a few MiB the cost of the sync is spread
     so thin that larger ones gain nothing."""

@@ -70,6 +70,10 @@ class Spool(Protocol):
         """How many mails are in the spool."""
         ...
 
+    def restore_ballast(self) -> None:
+        """Take back the room that removals were given when the disk was full."""
+        ...
+
     def free_bytes(self) -> int:
         """Room for new mail: in the map and on the disk, whichever is less."""
         ...

@@ -18,8 +18,9 @@ Freed pages are used again and the file never shrinks; `compact` does that.
 
 import errno
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,6 +30,7 @@ from relay.errors import ConfigurationError, RecordDamaged, SpoolBroken, SpoolEr
 from relay.message.envelope import Envelope
 from relay.message.queue_id import slot_of
 from relay.spool import codec
+from relay.spool.ballast import Ballast
 from relay.spool.change import Change, RecipientState
 from relay.spool.codec import content_key, mail_key
 from relay.spool.entry import Damaged, Entry
@@ -38,6 +40,8 @@ from relay.spool.prepared import Prepared, prepare
 
 FORMAT = b"1"
 DATA_FILE = "data.mdb"
+IN_USE = "in-use"
+"""The lock shared by all who have the store open."""
 _TABLES = ("envelope", "content", "state", "partial", "damaged", "meta")
 _ASIDE = {"reason": b"r", "envelope": b"e", "content": b"c", "state": b"s"}
 """Second part of a key in `damaged`; the rest of the original key, if any, follows."""
@@ -57,12 +61,15 @@ def _nothing() -> None:
 class Store:
     """The spool's files, open. Reads from the thread that opened it, commits from any one thread at a time."""
 
-    def __init__(self, env: lmdb.Environment, options: SpoolOptions, lock: Lock, read_only: bool) -> None:
+    def __init__(
+        self, env: lmdb.Environment, options: SpoolOptions, lock: Lock | None, read_only: bool
+    ) -> None:
         """Use `open`."""
         self.options = options
         self._env = env
         self._lock = lock
         self._data_file = options.path / DATA_FILE
+        self._ballast = Ballast(options.path, options.ballast_bytes)
         tables = {name: env.open_db(name.encode(), create=not read_only) for name in _TABLES}
         self._tables = tables
         self._envelope, self._content, self._state, self._partial, self._damaged, self._meta = tables.values()
@@ -72,9 +79,12 @@ class Store:
         """Open it, made when absent; ConfigurationError when it cannot be, or is of another format."""
         if not read_only:
             _make_folder(options.path)
-        lock = Lock.share(options.path, "in-use")
+        lock = Lock.share(options.path, IN_USE)
         try:
-            return cls._open(options, lock, read_only)
+            store = cls._open(options, lock, read_only)
+            if not read_only:
+                store._ballast.restore()
+            return store
         except lmdb.Error as error:
             lock.release()
             raise ConfigurationError(f"the spool {options.path} cannot be opened: {error}") from error
@@ -83,7 +93,15 @@ class Store:
             raise
 
     @classmethod
-    def _open(cls, options: SpoolOptions, lock: Lock, read_only: bool) -> "Store":
+    def open_unshared(cls, options: SpoolOptions) -> "Store":
+        """Open it for reading by one who holds it alone (`compact`)."""
+        try:
+            return cls._open(options, None, True)
+        except lmdb.Error as error:
+            raise ConfigurationError(f"the spool {options.path} cannot be opened: {error}") from error
+
+    @classmethod
+    def _open(cls, options: SpoolOptions, lock: Lock | None, read_only: bool) -> "Store":
         env = lmdb.open(
             str(options.path),
             map_size=options.map_size_bytes,
@@ -126,7 +144,8 @@ class Store:
     def close(self) -> None:
         """Let go of the files; the store is of no more use."""
         self._env.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     # Changing
 
@@ -136,6 +155,14 @@ class Store:
 
     def commit(self, batch: Sequence[Prepared], on_written: Callable[[], None] = _nothing) -> None:
         """`apply` for changes that are prepared already; `on_written` is called before the sync."""
+        try:
+            self._commit(batch, on_written)
+        except SpoolFull:
+            if any([prepared.is_addition for prepared in batch]) or not self._ballast.drop():
+                raise
+            self._commit(batch, on_written)
+
+    def _commit(self, batch: Sequence[Prepared], on_written: Callable[[], None]) -> None:
         contents = [p.content for p in batch if p.content is not None]
         envelopes = [p.envelope for p in batch if p.envelope is not None]
         states = [p.state for p in batch if p.state is not None]
@@ -305,8 +332,7 @@ class Store:
 
     def count(self) -> int:
         """How many mails are in the spool."""
-        with self._reading() as txn:
-            return txn.stat(self._envelope)["entries"]
+        return self.rows_in("envelope")
 
     def used_bytes(self) -> int:
         """What the tables take; the rest of the file is free pages and LMDB's own list of them."""
@@ -316,27 +342,41 @@ class Store:
         pages = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats)
         return page * (pages + 3)
 
+    def restore_ballast(self) -> None:
+        """Take back the room that removals were given; to be called when there is enough."""
+        self._ballast.restore()
+
     def free_bytes(self) -> int:
         """Room for new mail: in the map and on the disk, whichever is less."""
         used = self.used_bytes()
+        in_file = max(0, self.file_bytes() - used)
+        return min(self._env.info()["map_size"] - used, self.free_on_disk_bytes() + in_file)
+
+    def free_on_disk_bytes(self) -> int:
+        """Room outside the file."""
         disk = os.statvfs(self.options.path)
-        in_file = max(0, os.stat(self._data_file).st_blocks * 512 - used)
-        return min(self._env.info()["map_size"] - used, disk.f_bavail * disk.f_frsize + in_file)
+        return disk.f_bavail * disk.f_frsize
 
     def file_bytes(self) -> int:
         """What the queue file takes on the disk."""
         return os.stat(self._data_file).st_blocks * 512
 
-    # For check.py: rows in slices, so that no long read keeps freed pages from being used again
+    # For check.py and compact.py
 
-    def rows(self, table: str, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """Up to `limit` rows of a table whose keys are above `after`."""
+    @contextmanager
+    def snapshot(self) -> Iterator["Snapshot"]:
+        """One moment of the spool."""
         with self._reading() as txn:
-            cursor = txn.cursor(self._tables[table])
-            found = cursor.set_range(after + b"\0") if after else cursor.first()
-            if not found:
-                return []
-            return [row for row, _ in zip(cursor.iternext(), range(limit), strict=False)]
+            yield Snapshot(txn, self._tables)
+
+    def counts(self) -> dict[str, int]:
+        """Rows in every table."""
+        return {table: self.rows_in(table) for table in _TABLES}
+
+    def rows_in(self, table: str) -> int:
+        """Rows in one table."""
+        with self._reading() as txn:
+            return txn.stat(self._tables[table])["entries"]
 
     def copy_compacted(self, folder: Path) -> None:
         """Write a copy without free pages to `folder`, which must be empty."""
@@ -370,6 +410,28 @@ class Store:
                 yield txn
         except lmdb.Error as error:
             raise _translated(error) from error
+
+
+class Snapshot:
+    """Rows as they were at one moment; of use within `Store.snapshot` only."""
+
+    def __init__(self, txn: _Transaction, tables: Mapping[str, lmdb._Database]) -> None:
+        self._txn = txn
+        self._tables = tables
+
+    def keys(self, table: str, after: bytes, limit: int) -> list[bytes]:
+        """Up to `limit` keys above `after`."""
+        cursor = self._txn.cursor(self._tables[table])
+        found = cursor.set_range(after + b"\0") if after else cursor.first()
+        return list(islice(cursor.iternext(values=False), limit)) if found else []
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """One record, None when it is not there."""
+        return self._txn.get(key, db=self._tables[table])
+
+    def is_reason(self, key: bytes) -> bool:
+        """The row of `damaged` with this key says why a mail was moved aside."""
+        return key[8:] == _ASIDE["reason"]
 
 
 def _translated(error: lmdb.Error) -> SpoolError:
