@@ -1,0 +1,122 @@
+"""Where a route's hosts are: names to addresses, in the order to try them.
+
+Resolved anew every minute; an address that failed is passed over for a while that
+grows with each failure, as long as another one is left.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from relay.clock import Clock
+from relay.deliver.options import DelivererOptions
+from relay.queue.retry import delay
+from relay.route.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One place to connect to, and the name it was found by."""
+
+    host: str
+    ip: str
+    port: int
+
+    def __str__(self) -> str:
+        ip = f"[{self.ip}]" if ":" in self.ip else self.ip
+        return f"{ip}:{self.port}" if self.host == self.ip else f"{self.host} ({ip}:{self.port})"
+
+
+class Unresolved(Exception):
+    """No host of the route has an address; `is_fault`: DNS says that there is none."""
+
+    def __init__(self, reason: str, *, is_fault: bool) -> None:
+        super().__init__(reason)
+        self.is_fault = is_fault
+
+
+Resolve = Callable[[str, bool], Awaitable[list[str]]]
+"""Host and whether only IPv4 will do → addresses as text; socket.gaierror."""
+
+
+async def resolve(host: str, ipv4_only: bool) -> list[str]:
+    """The system's resolver, in its order (RFC 6724)."""
+    try:
+        return [str(ipaddress.ip_address(host.strip("[]")))]
+    except ValueError:
+        pass
+    family = socket.AF_INET if ipv4_only else socket.AF_UNSPEC
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, family=family, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+class AddressBook:
+    """The addresses of one route."""
+
+    def __init__(
+        self,
+        route: Route,
+        options: DelivererOptions,
+        clock: Clock,
+        rng: Callable[[], float],
+        resolve: Resolve = resolve,
+    ) -> None:
+        self._route = route
+        self._options = options
+        self._clock = clock
+        self._rng = rng
+        self._resolve = resolve
+        self._found: list[Address] = []
+        self._found_at = float("-inf")
+        self._failures: dict[Address, int] = {}
+        self._avoided_until: dict[Address, float] = {}
+
+    async def candidates(self) -> list[Address]:
+        """Addresses worth trying, in order, at least one; Unresolved."""
+        now = self._clock.monotonic()
+        if now - self._found_at >= self._options.resolve_interval_s:
+            self._found = await self._look_up()
+            self._found_at = now
+        good = [address for address in self._found if self._avoided_until.get(address, 0.0) <= now]
+        return good or self._found
+
+    def failed(self, address: Address) -> None:
+        """Pass it over for a while."""
+        options, failures = self._options, self._failures.get(address, 0) + 1
+        self._failures[address] = failures
+        first_s, max_s = options.address_backoff_first_s, options.address_backoff_max_s
+        self._avoided_until[address] = self._clock.monotonic() + delay(failures, first_s, 2, max_s, self._rng)
+
+    def worked(self, address: Address) -> None:
+        """Its failures are forgotten."""
+        self._failures.pop(address, None)
+        self._avoided_until.pop(address, None)
+
+    async def _look_up(self) -> list[Address]:
+        if not self._route.hosts:
+            raise Unresolved(f"no route named {self._route.name} is configured any more", is_fault=True)
+        found: list[Address] = []
+        troubles: list[str] = []
+        is_fault = True
+        for host in self._route.hosts:
+            try:
+                ips = await self._resolve(host, self._route.ipv4_only)
+            except (socket.gaierror, UnicodeError) as error:
+                is_fault = is_fault and getattr(error, "errno", None) != socket.EAI_AGAIN
+                troubles.append(f"{host}: {getattr(error, 'strerror', None) or error}")
+                continue
+            found += [
+                Address(host, ip, self._route.port)
+                for ip in ips
+                if not self._route.ipv4_only or ":" not in ip
+            ]
+        if not found:
+            why = "; ".join(troubles) or "IPv6 only, and the route is ipv4_only"
+            raise Unresolved(f"no address found ({why})", is_fault=is_fault)
+        if set(found) != set(self._found):
+            self._failures.clear()
+            self._avoided_until.clear()
+        return found

@@ -1,0 +1,138 @@
+"""How a connection of a route comes about: addresses in turn, TLS as the route says, then the session.
+
+One story told by one task: resolve, connect, greet, secure, log in. Each address
+that fails leaves an event and is passed over for a while; what the story ends with
+is a ready connection or the reason why there is none.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from relay import tls
+from relay.clock import Clock
+from relay.deliver.address import Address, AddressBook, Unresolved
+from relay.deliver.connection import Connection, Owner, SessionRefused
+from relay.deliver.options import DelivererOptions
+from relay.errors import ConfigurationError
+from relay.route.route import Route, TlsMode
+from relay.smtp.client import Client, Login, StartTls
+from relay.trace import event as trace
+
+_START_TLS = {
+    TlsMode.REQUIRED: StartTls.ALWAYS,
+    TlsMode.OPPORTUNISTIC: StartTls.IF_OFFERED,
+    TlsMode.NONE: StartTls.NEVER,
+    TlsMode.IMPLICIT: StartTls.NEVER,
+}
+
+
+class OpeningFailed(Exception):
+    """No address gave a session; `is_fault`: each failed for a reason that somebody must mend."""
+
+    def __init__(self, reason: str, *, is_fault: bool) -> None:
+        super().__init__(reason)
+        self.is_fault = is_fault
+
+
+class Opener:
+    """Opens connections of one route."""
+
+    def __init__(
+        self,
+        route: Route,
+        options: DelivererOptions,
+        record: trace.Record,
+        clock: Clock,
+        rng: Callable[[], float],
+    ) -> None:
+        self._route = route
+        self._options = options
+        self._record = record
+        self._clock = clock
+        self._book = AddressBook(route, options, clock, rng)
+        self._context: tls.ClientContext | None = None
+
+    async def open(self, owner: Owner) -> Connection:
+        """A connection that is Ready; OpeningFailed. Cancelled, it leaves nothing open."""
+        try:
+            context = self._tls_context()
+            addresses = await self._book.candidates()
+        except ConfigurationError as error:
+            raise OpeningFailed(str(error), is_fault=True) from None
+        except Unresolved as error:
+            raise OpeningFailed(str(error), is_fault=error.is_fault) from None
+        reasons: list[str] = []
+        is_fault = True
+        for address in addresses:
+            try:
+                return await self._open_at(address, context, owner)
+            except SessionRefused as error:
+                self._book.failed(address)
+                reasons.append(f"{address}: {error}")
+                is_fault = is_fault and error.is_fault
+        raise OpeningFailed("; ".join(reasons), is_fault=is_fault)
+
+    async def _open_at(self, address: Address, context: tls.ClientContext | None, owner: Owner) -> Connection:
+        began_at = self._clock.monotonic()
+        connection = await self._connect(address, context, owner)
+        try:
+            async with asyncio.timeout(self._route.command_timeout_s):
+                await connection.open(context, address.host)
+        except TimeoutError:
+            connection.abort("no session in time")
+            raise SessionRefused(f"no session within {self._route.command_timeout_s:g} seconds") from None
+        except BaseException:
+            connection.abort("the session could not be opened")
+            raise
+        self._book.worked(address)
+        seconds = self._clock.monotonic() - began_at
+        self._record(trace.ConnectionOpened(self._route.name, str(address), connection.tls, seconds))
+        return connection
+
+    async def _connect(self, address: Address, context: tls.ClientContext | None, owner: Owner) -> Connection:
+        route, loop = self._route, asyncio.get_running_loop()
+        is_implicit = route.tls is TlsMode.IMPLICIT
+        try:
+            async with asyncio.timeout(route.connect_timeout_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self._client(), route, address.host, self._clock, owner),
+                    address.ip,
+                    address.port,
+                    ssl=context if is_implicit else None,
+                    server_hostname=address.host if is_implicit else None,
+                )
+        except TimeoutError:
+            raise SessionRefused(f"no connection within {route.connect_timeout_s:g} seconds") from None
+        except tls.TlsError as error:
+            is_fault = tls.is_verification_failure(error)
+            raise SessionRefused(tls.explain(error, address.host), is_fault=is_fault) from None
+        except OSError as error:
+            raise SessionRefused(f"cannot connect: {error.strerror or error}") from None
+        return connection
+
+    def _client(self) -> Client:
+        route, login = self._route, None
+        if route.credentials is not None:
+            # In clear only where the administrator asked for a connection without TLS.
+            in_clear = route.tls is TlsMode.NONE
+            login = Login(route.credentials.username, route.credentials.password, in_clear=in_clear)
+        return Client(
+            self._options.hostname.encode("idna" if not self._options.hostname.isascii() else "ascii"),
+            start_tls=_START_TLS[route.tls],
+            is_encrypted=route.tls is TlsMode.IMPLICIT,
+            login=login,
+            use_bdat=route.use_bdat,
+        )
+
+    def _tls_context(self) -> tls.ClientContext | None:
+        route = self._route
+        if route.tls is TlsMode.NONE:
+            return None
+        if self._context is None:
+            self._context = tls.client_context(
+                verify=route.tls is not TlsMode.OPPORTUNISTIC,
+                ca_file=route.ca_file,
+                certificate=route.client_certificate,
+                key=route.client_key,
+            )
+        return self._context

@@ -1,0 +1,113 @@
+"""Mails found in the spool become jobs: all of them at start, some after a receiver died.
+
+Read in slices, with a turn of the loop between, so that a million mails cost
+seconds and never hold the loop for long. What cannot be read is moved aside.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from relay.clock import Clock
+from relay.deliver.options import DelivererOptions
+from relay.deliver.work import Bench
+from relay.message.queue_id import format_id, slot_of
+from relay.queue.job import Job
+from relay.queue.queue import Queue
+from relay.spool.change import RecipientState, Status
+from relay.spool.entry import Damaged, Entry
+from relay.spool.handover import Queued
+from relay.spool.spool import Spool
+from relay.trace import event as trace
+
+
+@dataclass(slots=True)
+class Found:
+    """What a scan added."""
+
+    queued: int = 0
+    held: int = 0
+    damaged: int = 0
+
+
+class Register:
+    """The one place where mails enter the queue."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        queue: Queue,
+        bench: Bench,
+        options: DelivererOptions,
+        record: trace.Record,
+        clock: Clock,
+    ) -> None:
+        self._spool = spool
+        self._queue = queue
+        self._bench = bench
+        self._options = options
+        self._record = record
+        self._clock = clock
+
+    def enter(self, mail: Queued, state: tuple[RecipientState, ...] | None = None) -> bool:
+        """A mail that may be new; False when it is known, or held."""
+        queue = self._queue
+        if mail.id in queue:
+            return False
+        waiting = None if state is None else [s for s in state if s.status is Status.QUEUED]
+        if waiting is not None and not waiting:
+            queue.hold(mail.id)
+            return False
+        if len(mail.routes) > 1:
+            self._bench.expect(mail.id, len(mail.routes))
+        for route in mail.routes:
+            if waiting is None:
+                job = queue.add(mail.id, route)
+                job.lane.push(job)
+            else:
+                job = queue.add(mail.id, route, attempts=max(s.attempts for s in waiting), has_state=True)
+                self._place(job, min(s.next_attempt for s in waiting))
+        return True
+
+    def _place(self, job: Job, at: float) -> None:
+        if at <= self._clock.now():
+            job.lane.push(job)
+        else:
+            self._queue.defer(job, at)
+
+    async def scan(
+        self, after: int, slot: int | None = None, pushed: Callable[[], None] | None = None
+    ) -> Found:
+        """Enter every mail with an id above `after`, of one slot or of all; SpoolError.
+
+        `pushed` is called after each slice.
+        """
+        found = Found()
+        while True:
+            entries = self._spool.scan(after, self._options.rebuild_slice)
+            if not entries:
+                return found
+            for entry in entries:
+                self._sort(entry, slot, found)
+            last = entries[-1]
+            after = last.id if isinstance(last, Damaged) else last.queued.id
+            if pushed is not None:
+                pushed()
+            await asyncio.sleep(0)
+
+    def _sort(self, entry: Entry | Damaged, slot: int | None, found: Found) -> None:
+        if isinstance(entry, Damaged):
+            found.damaged += 1
+            self.set_aside(entry.id, entry.table, entry.reason)
+            return
+        mail = entry.queued
+        if (slot is None or slot_of(mail.id) == slot) and mail.id not in self._queue:
+            if self.enter(mail, entry.state):
+                found.queued += 1
+            else:
+                found.held += 1
+
+    def set_aside(self, id: int, table: str, reason: str) -> None:
+        """Quarantine what cannot be read; SpoolError."""
+        self._spool.quarantine(id, reason)
+        self._record(trace.RecordQuarantined(table, format_id(id), reason))

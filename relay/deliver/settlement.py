@@ -1,0 +1,166 @@
+"""The end of a transaction: its replies become states, events and a change in the spool.
+
+Nothing leaves the spool before its end is known, and a job goes on only when its
+outcome is committed. Outcomes that wait for their commit are counted: a crash would
+repeat these deliveries, so no further mail is started while there are too many.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from relay.clock import Clock
+from relay.deliver.options import DelivererOptions
+from relay.deliver.outcome import Outcome, judge
+from relay.deliver.work import Bench, Work
+from relay.errors import SpoolError
+from relay.message.queue_id import format_id
+from relay.queue.job import Job
+from relay.queue.queue import Queue
+from relay.queue.retry import next_attempt
+from relay.smtp.reply import Reply
+from relay.spool.change import Change, Record, Remove, Status
+from relay.trace import event as trace
+
+
+class Committer(Protocol):
+    """The part of the spool's committer that is needed here."""
+
+    def submit(self, change: Change, done: Callable[[SpoolError | None], None]) -> None: ...
+
+
+class Settlement:
+    """Settles work; calls `reopened` when mail may be started again, `pushed` when a lane got a job back."""
+
+    def __init__(
+        self,
+        options: DelivererOptions,
+        queue: Queue,
+        bench: Bench,
+        committer: Committer,
+        record: trace.Record,
+        clock: Clock,
+        rng: Callable[[], float],
+    ) -> None:
+        self._options = options
+        self._queue = queue
+        self._bench = bench
+        self._committer = committer
+        self._record = record
+        self._clock = clock
+        self._rng = rng
+        self._is_blocked = False
+        self.unsettled = 0
+        self.reopened: Callable[[], None] = _nothing
+        self.pushed: Callable[[Job], None] = _nothing_for
+
+    def may_start(self) -> bool:
+        """Is there room for one more outcome? When not, `reopened` will be called."""
+        if self.unsettled < self._options.unsettled_max:
+            return True
+        self._is_blocked = True
+        return False
+
+    def settle(self, work: Work, replies: Sequence[Reply], host: str) -> Reply | None:
+        """Enter the replies; the reply is returned when it tells of a fault of configuration."""
+        job, envelope, route = work.job, work.envelope, work.job.lane.route
+        now = self._clock.now()
+        expires_at = envelope.received_at + route.expire_s
+        attempts = job.attempts + 1
+        # A last try when the mail comes of age, however long the back-off is by then.
+        again_at = min(next_attempt(route, attempts, now, self._rng), max(expires_at, now))
+        outcome = judge(
+            work.states,
+            work.indices,
+            replies,
+            attempts=attempts,
+            next_attempt=again_at,
+            is_expired=now >= expires_at,
+        )
+        job.losses = 0
+        if not outcome.says_something:
+            self.give_back(job)
+            return outcome.fault
+        job.attempts = attempts if outcome.deferred else job.attempts
+        self._tell(work, outcome, host, attempts, now, again_at)
+        self._submit(work)
+        return outcome.fault
+
+    def give_back(self, job: Job) -> None:
+        """The job was not tried: it goes back to its place in its lane."""
+        job.lane.push(job)
+        self.pushed(job)
+
+    def drop(self, job: Job, *, is_held: bool = False) -> None:
+        """The job is over; the last one of a mail takes the mail out of the queue."""
+        if self._bench.is_last(job):
+            if is_held:
+                self._queue.hold(job.id)
+            else:
+                self._queue.forget(job.id)
+
+    def _submit(self, work: Work) -> None:
+        states = work.states
+        change: Change
+        if all(state.status is Status.DELIVERED for state in states):
+            change = Remove(work.envelope.id, work.envelope.chunks)
+        else:
+            change = Record(work.envelope.id, tuple(states))
+        self.unsettled += 1
+        self._committer.submit(change, partial(self._committed, work, change))
+
+    def _committed(self, work: Work, change: Change, error: SpoolError | None) -> None:
+        if error is not None:
+            # The next hop has answered; that must reach the disk, or the mail would go out again.
+            loop = asyncio.get_running_loop()
+            retry = partial(self._committer.submit, change, partial(self._committed, work, change))
+            loop.call_later(self._options.settle_retry_s, retry)
+            return
+        self.unsettled -= 1
+        self._go_on(work)
+        if self._is_blocked and self.unsettled <= self._options.unsettled_max // 2:
+            self._is_blocked = False
+            self.reopened()
+
+    def _go_on(self, work: Work) -> None:
+        job = work.job
+        at = self._bench.waiting(work)
+        if at is None:
+            self.drop(job, is_held=any(state.status is Status.HELD for state in work.states))
+            return
+        job.has_state = True
+        if at <= self._clock.now():
+            self.give_back(job)
+        else:
+            self._queue.defer(job, at)
+
+    def _tell(
+        self, work: Work, outcome: Outcome, host: str, attempts: int, now: float, again_at: float
+    ) -> None:
+        """Events: one for each kind of outcome and each reply text."""
+        id, route = format_id(work.envelope.id), work.job.lane.key.route
+        for reply, names in _by_reply(work, outcome.delivered):
+            seconds = now - work.envelope.received_at
+            self._record(trace.Delivered(id, names, route, host, reply, attempts, seconds))
+        for reply, names in _by_reply(work, outcome.deferred):
+            self._record(trace.Deferred(id, names, route, host, reply, attempts, again_at))
+        for reply, names in _by_reply(work, outcome.held):
+            self._record(trace.Held(id, names, route, host, reply, attempts))
+
+
+def _by_reply(work: Work, indices: list[int]) -> list[tuple[str, tuple[str, ...]]]:
+    """Recipients with the same reply together, in order."""
+    groups: dict[str, list[str]] = {}
+    for index in indices:
+        address = work.envelope.recipients[index].address.decode("utf-8", "backslashreplace")
+        groups.setdefault(work.states[index].reply, []).append(address)
+    return [(reply, tuple(names)) for reply, names in groups.items()]
+
+
+def _nothing() -> None:
+    pass
+
+
+def _nothing_for(_: Job) -> None:
+    pass

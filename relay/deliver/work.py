@@ -1,0 +1,113 @@
+"""A job while it is worked on: its mail as read from the spool, and what is meant now.
+
+A mail whose recipients take several routes is several jobs, but its recipients'
+states are one spool record. Their list is shared here while any of those jobs
+lives, so that one job's outcome never overwrites another's.
+"""
+
+from dataclasses import dataclass, field
+
+from relay.message.envelope import Envelope
+from relay.queue.job import Job
+from relay.smtp.transaction import Transaction
+from relay.spool.change import RecipientState, Status
+from relay.spool.spool import Spool
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One transaction's worth of a job."""
+
+    job: Job
+    envelope: Envelope
+    states: list[RecipientState]
+    """Of all recipients of the mail."""
+    indices: list[int]
+    """The recipients meant now."""
+    transaction: Transaction
+
+
+@dataclass(slots=True)
+class Later:
+    """Recipients are left, but their time has not come."""
+
+    at: float
+
+
+@dataclass(slots=True)
+class Shared:
+    """The states of a mail with several jobs."""
+
+    jobs: int
+    states: list[RecipientState] = field(default_factory=list)
+    """Empty until the first of the jobs is worked on."""
+
+
+_QUEUED = RecipientState()
+
+
+class Bench:
+    """Makes work of jobs; keeps what jobs of one mail share."""
+
+    def __init__(self, spool: Spool, recipients_max: int) -> None:
+        self._spool = spool
+        self._recipients_max = recipients_max
+        self._shared: dict[int, Shared] = {}
+
+    def expect(self, id: int, jobs: int) -> None:
+        """The mail has several jobs."""
+        self._shared[id] = Shared(jobs)
+
+    def is_last(self, job: Job) -> bool:
+        """A job is over: was it the last of its mail?"""
+        shared = self._shared.get(job.id)
+        if shared is None:
+            return True
+        shared.jobs -= 1
+        if shared.jobs:
+            return False
+        del self._shared[job.id]
+        return True
+
+    def work(self, job: Job, now: float, recipients_max: int) -> Work | Later | None:
+        """The job's next transaction; None when the mail or its recipients are gone.
+
+        `recipients_max` is what the connection allows, 0 for no limit. RecordDamaged, SpoolError.
+        """
+        found = self._spool.read(job.id)
+        if found is None:
+            return None
+        envelope, head = found
+        states = self._states(job, len(envelope.recipients))
+        indices = _meant(envelope, states, job.lane.key.route)
+        due = [i for i in indices if states[i].next_attempt <= now]
+        if not due:
+            return Later(min(states[i].next_attempt for i in indices)) if indices else None
+        limit = min(self._recipients_max, recipients_max or self._recipients_max)
+        if len(due) > limit:
+            due = due[:limit]
+        recipients = [envelope.recipients[i] for i in due]
+        return Work(job, envelope, states, due, Transaction(envelope, recipients, head, envelope.chunks))
+
+    def waiting(self, work: Work) -> float | None:
+        """When the job's recipients that are left are to be tried; None when none is."""
+        indices = _meant(work.envelope, work.states, work.job.lane.key.route)
+        return min((work.states[i].next_attempt for i in indices), default=None)
+
+    def _states(self, job: Job, recipients: int) -> list[RecipientState]:
+        shared = self._shared.get(job.id)
+        if shared is not None and shared.states:
+            return shared.states
+        recorded = self._spool.state(job.id) if job.has_state else None
+        states = list(recorded) if recorded is not None else [_QUEUED] * recipients
+        if shared is not None:
+            shared.states = states
+        return states
+
+
+def _meant(envelope: Envelope, states: list[RecipientState], route: str) -> list[int]:
+    return [
+        i
+        for i, (recipient, state) in enumerate(zip(envelope.recipients, states, strict=True))
+        if state.status is Status.QUEUED and recipient.route == route
+    ]

@@ -1,0 +1,35 @@
+"""A job: one mail on its way over one route.
+
+There may be a million of them, so a job holds only what decides when it is tried;
+envelope, content and recipients' states are read from the spool when it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.message.queue_id import EPOCH_MS
+
+if TYPE_CHECKING:
+    from relay.queue.lane import Lane
+
+
+class Job:
+    """Mutable: it lives as long as its mail waits."""
+
+    __slots__ = ("attempts", "has_state", "id", "lane", "losses")
+
+    def __init__(self, id: int, lane: Lane, attempts: int = 0, has_state: bool = False) -> None:
+        self.id = id
+        self.lane = lane
+        self.attempts = attempts
+        """Tries that ended in an answer about this mail."""
+        self.has_state = has_state
+        """The spool knows more than the envelope: something was recorded about its recipients."""
+        self.losses = 0
+        """Connections lost since the last answer, before anything of the content had left."""
+
+    @property
+    def queued_at(self) -> float:
+        """About when the mail came, seconds since the epoch: its id says so (to the millisecond)."""
+        return ((self.id >> 22) + EPOCH_MS) / 1000
