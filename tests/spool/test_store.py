@@ -1,0 +1,230 @@
+"""The spool: the disk and its twin in memory do the same."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from relay.errors import ConfigurationError, RecordDamaged, SpoolFull
+from relay.spool.change import Abandon, Accept, RecipientState, Record, Remove, Status, Stream
+from relay.spool.codec import content_key, mail_key, seal
+from relay.spool.entry import Damaged, Entry
+from relay.spool.memory import MemoryStore
+from relay.spool.options import MIB
+from relay.spool.store import Store
+from tests.spool.sample import accept, envelope, options
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(options(tmp_path / "spool"))
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["disk", "memory"])
+def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store | MemoryStore]:
+    if request.param == "memory":
+        yield MemoryStore(options(tmp_path))
+        return
+    store = Store.open(options(tmp_path / "spool"))
+    yield store
+    store.close()
+
+
+def ids(found: list[Entry | Damaged]) -> list[int]:
+    return [entry.queued.id if isinstance(entry, Entry) else entry.id for entry in found]
+
+
+def test_an_accepted_mail_is_read_back(spool: Store | MemoryStore) -> None:
+    spool.apply([accept(7, b"Subject: x\r\n\r\nhello\r\n")])
+    assert spool.read(7) == (envelope(7, 21), b"Subject: x\r\n\r\nhello\r\n")
+    assert spool.state(7) is None
+    assert spool.count() == 1
+
+
+def test_a_mail_that_is_not_there_is_none(spool: Store | MemoryStore) -> None:
+    assert spool.read(7) is None
+    assert spool.state(7) is None
+
+
+def test_a_buffer_that_changes_after_the_submit_changes_no_mail(spool: Store | MemoryStore) -> None:
+    head = bytearray(b"hello")
+    spool.apply([Accept(envelope(7), head)])
+    head[:] = b"other"
+    mail = spool.read(7)
+    assert mail is not None and mail[1] == b"hello"
+
+
+def test_a_streamed_mail_is_whole_once_accepted(spool: Store | MemoryStore) -> None:
+    spool.apply([Stream(7, 1, b"one")])
+    assert list(spool.partial()) == [7]
+    assert spool.scan() == []
+    spool.apply([Stream(7, 2, b"two"), accept(7, b"zero", chunks=3)])
+    assert list(spool.partial()) == []
+    assert [spool.content(7, index) for index in range(3)] == [b"zero", b"one", b"two"]
+
+
+def test_a_missing_content_record_is_damage(spool: Store | MemoryStore) -> None:
+    spool.apply([accept(7, chunks=2)])
+    with pytest.raises(RecordDamaged, match="1 is missing"):
+        spool.content(7, 1)
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_a_removed_mail_leaves_nothing(spool: Store | MemoryStore, chunks: int) -> None:
+    spool.apply([accept(6), accept(8)])
+    spool.apply([*(Stream(7, index, b"x") for index in range(1, chunks)), accept(7, chunks=chunks)])
+    spool.apply([Record(7, (RecipientState(attempts=1),))])
+    spool.apply([Remove(7, chunks)])
+    assert ids(spool.scan()) == [6, 8]
+    assert spool.read(7) is None and spool.state(7) is None
+    for index in range(chunks):
+        with pytest.raises(RecordDamaged):
+            spool.content(7, index)
+    assert spool.content(8, 0) == b"hello"
+
+
+def test_an_abandoned_mail_leaves_nothing(spool: Store | MemoryStore) -> None:
+    spool.apply([Stream(7, 1, b"one"), Stream(7, 2, b"two")])
+    spool.apply([Abandon(7, 2)])
+    assert list(spool.partial()) == []
+    with pytest.raises(RecordDamaged):
+        spool.content(7, 1)
+
+
+def test_accept_and_abandon_in_one_commit_leave_nothing(spool: Store | MemoryStore) -> None:
+    spool.apply([accept(7), Abandon(7, 1)])
+    assert spool.read(7) is None
+
+
+def test_only_partial_mails_of_dead_slots_are_dropped(spool: Store | MemoryStore) -> None:
+    of_slot = {slot: 1 << 22 | slot << 16 for slot in (0, 1, 2)}
+    spool.apply([Stream(id, index, b"x") for id in of_slot.values() for index in (1, 2)])
+    spool.apply([accept(of_slot[1] + 1)])
+    assert spool.abandon_partial([1, 2]) == 2
+    assert list(spool.partial()) == [of_slot[0]]
+    assert spool.content(of_slot[0], 2) == b"x"
+    assert spool.read(of_slot[1] + 1) is not None
+
+
+def test_a_scan_merges_envelopes_and_states_in_order(spool: Store | MemoryStore) -> None:
+    state = (RecipientState(Status.HELD, 2, 5.0, "550 no"),)
+    spool.apply([accept(id) for id in (9, 3, 200, 2**63)])
+    spool.apply([Record(9, state), Record(2**63, state)])
+    found = spool.scan()
+    assert ids(found) == [3, 9, 200, 2**63]
+    assert [entry.state for entry in found if isinstance(entry, Entry)] == [None, state, None, state]
+    assert ids(spool.scan(3, 2)) == [9, 200]
+    assert ids(spool.scan(2**63)) == []
+    assert [mail.id for mail in spool.envelopes(9, 1)] == [200]
+
+
+def test_a_scan_reports_a_damaged_mail_and_goes_on(store: Store) -> None:
+    store.apply([accept(id) for id in (1, 2, 3)])
+    damage(store, b"envelope", mail_key(2))
+    found = store.scan()
+    assert ids(found) == [1, 2, 3]
+    assert isinstance(found[1], Damaged) and "check sum" in found[1].reason
+    assert isinstance(store.envelopes()[1], Damaged)
+    with pytest.raises(RecordDamaged):
+        store.read(2)
+
+
+def test_quarantine_moves_a_mail_aside_whole(store: Store) -> None:
+    store.apply([Stream(2, index, b"chunk %d" % index) for index in range(1, 200)])
+    store.apply([accept(1), accept(2, chunks=200), accept(3), Record(2, (RecipientState(),))])
+    damage(store, b"content", content_key(2, 0))
+    with pytest.raises(RecordDamaged):
+        store.read(2)
+    store.quarantine(2, "the check sum does not fit")
+    assert ids(store.scan()) == [1, 3]
+    assert store.read(2) is None and store.state(2) is None
+    assert list(store.aside()) == [(2, "the check sum does not fit")]
+    assert store.counts() == {
+        "envelope": 2,
+        "content": 2,
+        "state": 0,
+        "partial": 0,
+        "damaged": 203,
+        "meta": 1,
+    }
+
+
+def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
+    where = options(tmp_path / "spool")
+    store = Store.open(where)
+    store.apply([accept(5)])
+    store.close()
+    store = Store.open(where)
+    assert store.read(5) == (envelope(5), b"hello")
+    store.close()
+
+
+def test_a_second_process_view_sees_commits(tmp_path: Path) -> None:
+    where = options(tmp_path / "spool")
+    store = Store.open(where)
+    store.apply([accept(5)])
+    reader = [sys.executable, "-m", "tests.spool.reader", str(where.path)]
+    assert subprocess.run(reader, capture_output=True, timeout=30, check=True).stdout == b"[5]\n"
+    store.close()
+
+
+def test_nobody_else_may_read_the_spool(store: Store) -> None:
+    folder = store.options.path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {name: (folder / name).stat().st_mode & 0o777 for name in os.listdir(folder)} == dict.fromkeys(
+        ["data.mdb", "lock.mdb", "in-use.lock", "ballast"], 0o600
+    )
+
+
+def test_a_spool_of_another_format_is_refused(tmp_path: Path) -> None:
+    where = options(tmp_path / "spool")
+    Store.open(where).close()
+    with lmdb.open(str(where.path), max_dbs=8) as env, env.begin(write=True) as txn:
+        txn.put(b"format", seal(b"format", b"99"), db=env.open_db(b"meta", txn=txn))
+    with pytest.raises(ConfigurationError, match="99"):
+        Store.open(where)
+
+
+def test_a_spool_that_is_no_spool_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"not a spool" * 4000)
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        Store.open(options(tmp_path))
+
+
+def test_a_spool_that_is_not_there_is_not_made_for_a_reader(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        Store.open(options(tmp_path / "absent"), read_only=True)
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_full_map_fails_the_whole_batch_and_nothing_is_kept(tmp_path: Path) -> None:
+    store = Store.open(replace(options(tmp_path / "spool"), map_size_bytes=2 * MIB))
+    store.apply([accept(1)])
+    with pytest.raises(SpoolFull):
+        store.apply([accept(id, b"x" * 100_000) for id in range(2, 40)])
+    assert ids(store.scan()) == [1]
+    store.apply([accept(2, b"y" * 100_000)])
+    assert ids(store.scan()) == [1, 2]
+    store.close()
+
+
+def damage(store: Store, table: bytes, key: bytes) -> None:
+    """Flip a bit of a record behind the store's back."""
+    store.close()
+    with (
+        lmdb.open(str(store.options.path), map_size=256 * MIB, max_dbs=8) as env,
+        env.begin(write=True) as txn,
+    ):
+        db = env.open_db(table, txn=txn)
+        record = bytearray(txn.get(key, db=db) or b"")
+        record[-1] ^= 1
+        txn.put(key, record, db=db)
+    # The same object, open again.
+    store.__dict__.update(Store.open(store.options).__dict__)
