@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from relay.message.envelope import Envelope, Recipient
 from relay.message.header import Header
-from relay.message.queue_id import format_id
 from relay.message.received import date_field, message_id_field, protocol_name, received_field
 from relay.receive.options import Limits
 from relay.receive.policy import judge_header
@@ -40,6 +39,7 @@ def accept(
     mail: MailCommand,
     recipients: Sequence[Recipient],
     id: int,
+    name: str,
     content: bytearray,
     streamed_bytes: int,
     chunks: int,
@@ -48,14 +48,13 @@ def accept(
 ) -> Accept | Reply:
     """The change. `content` is the mail's beginning, all of it when `chunks` is 1; it is used up.
 
-    `streamed_bytes` are in the spool already, in the other records.
+    `name` is the queue id as people see it; `streamed_bytes` are in the spool already, in the other records.
     """
     # One byte beyond the limit tells a header that is too long from one that just fits.
     header = Header.of(content, limits.header_bytes + 1)
     refusal = judge_header(header, limits)
     if refusal is not None:
         return refusal
-    name = format_id(id)
     protocol = protocol_name(esmtp=origin.is_extended, tls=bool(origin.tls), utf8=mail.is_utf8)
     head = bytearray(
         received_field(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Protocol
 
 from relay.clock import Clock
@@ -75,8 +75,14 @@ class Common:
         self.now = clock.monotonic()
         self._per_address: Counter[str] = Counter()
 
-    def enter(self, session: "Session", client: str) -> Reply | None:
-        """Count a session; the reply that turns it away, or None."""
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run a handshake beside the sessions."""
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def refusal(self, client: str) -> Reply | None:
+        """The reply for a client that there is no room for, or None."""
         if len(self.sessions) >= self.limits.connections:
             return policy.TOO_MANY_CONNECTIONS
         if self._per_address[client] >= self.limits.connections_per_address:

@@ -41,11 +41,12 @@ class Owner(Protocol):
 class Incoming:
     """One mail, from its first content to the end of its commit."""
 
-    __slots__ = ("_accept", "_chunks", "_common", "_error", "_head", "_owner", "_since", "_streamed", "_waiting",
+    __slots__ = ("_accept", "_chunks", "_common", "_error", "_head", "_name", "_owner", "_since", "_streamed", "_waiting",
                  "id")  # fmt: skip
 
     def __init__(self, common: Common, owner: Owner) -> None:
         self.id = common.ids.next()
+        self._name = format_id(self.id)
         self._common = common
         self._owner: Owner | None = owner
         self._head: bytearray | None = None
@@ -87,7 +88,16 @@ class Incoming:
             return judge_commit(self._error)
         now = common.clock.now()
         change = accept(
-            origin, mail, recipients, self.id, content, self._streamed, self._chunks, now, common.limits
+            origin,
+            mail,
+            recipients,
+            self.id,
+            self._name,
+            content,
+            self._streamed,
+            self._chunks,
+            now,
+            common.limits,
         )
         if isinstance(change, Reply):
             self.abandon()
@@ -151,7 +161,7 @@ class Incoming:
     def _announce(self, change: Accept) -> Reply:
         """It is on the disk: tell the deliverer, the trace and the client."""
         common, envelope = self._common, change.envelope
-        name = format_id(envelope.id)
+        name = self._name
         common.handover.announce(
             Queued(envelope.id, envelope.received_at, envelope.size, envelope.chunks, envelope.routes())
         )

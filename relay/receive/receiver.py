@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from relay.clock import Clock
 from relay.receive.common import Announce, Committer, Common
-from relay.receive.options import ReceiverOptions, server_options
+from relay.receive.implicit import accept_forever
+from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.session import Listener, Session
 from relay.route.table import RouteTable
 from relay.spool.spool import Spool
@@ -34,7 +35,7 @@ class Receiver:
         clock: Clock,
         contexts: Sequence[ServerContext | None] = (),
     ) -> None:
-        """`sockets` are bound, one a listener in the options' order; so are `contexts`, None for one without TLS."""
+        """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS."""
         if len(sockets) != len(options.listeners):
             raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
         self._sockets = list(sockets)
@@ -47,6 +48,7 @@ class Receiver:
             for index, listener in enumerate(options.listeners)
         ]
         self._servers: list[asyncio.Server] = []
+        self._accepting: list[asyncio.Task[None]] = []
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -58,7 +60,7 @@ class Receiver:
         """Drop what a dead predecessor in this slot streamed and never accepted, then listen."""
         self._store.abandon_partial([self._slot])
         for sock, listener in zip(self._sockets, self._listeners, strict=True):
-            self._servers.append(await self._listen(sock, listener))
+            await self._listen(sock, listener)
         self._tick()
 
     async def drain(self, deadline_s: float) -> None:
@@ -67,6 +69,8 @@ class Receiver:
         common = self._common
         for server in self._servers:
             server.close()
+        for task in self._accepting:
+            task.cancel()
         for session in list(common.sessions):
             session.drain()
         quiet = asyncio.Event()
@@ -77,15 +81,25 @@ class Receiver:
         except TimeoutError:
             for session in list(common.sessions):
                 session.abort("the relay shuts down")
-        for task in list(common.tasks):
+        tasks = [*common.tasks, *self._accepting]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*common.tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for sock in self._sockets:
+            sock.close()
         if self._timer is not None:
             self._timer.cancel()
 
-    async def _listen(self, sock: socket.socket, listener: Listener) -> asyncio.Server:
+    async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common
-        return await common.loop.create_server(lambda: Session(common, listener), sock=sock, backlog=BACKLOG)
+        if listener.options.tls is ListenerTls.IMPLICIT:
+            accepting = accept_forever(sock, listener, common, BACKLOG)
+            self._accepting.append(common.loop.create_task(accepting))
+            return
+        server = await common.loop.create_server(
+            lambda: Session(common, listener), sock=sock, backlog=BACKLOG
+        )
+        self._servers.append(server)
 
     def _tick(self) -> None:
         common = self._common

@@ -54,10 +54,11 @@ class Listener:
 class Session(asyncio.BufferedProtocol):
     """From accept to close. Its methods are called by the loop, the receiver and its own mail."""
 
-    __slots__ = ("_active_at", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
-                 "_end", "_eof", "_incoming", "_listener",
-        "_may_linger", "_origin", "_paused", "_reason", "_received", "_recipients",
-                 "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable")  # fmt: skip
+    __slots__ = (
+        "_active_at", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
+        "_end", "_eof", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
+        "_recipients", "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable",
+    )  # fmt: skip
 
     def __init__(self, common: Common, listener: Listener) -> None:
         self._common = common
@@ -96,9 +97,9 @@ class Session(asyncio.BufferedProtocol):
         self._common.add(self, self._client)
         if refusal is not None:
             self._turn_away(refusal)
-        elif self._listener.options.tls is ListenerTls.IMPLICIT:
-            self._start_tls()
         else:
+            if self._listener.options.tls is ListenerTls.IMPLICIT:
+                self._secured(self._transport)
             self._server.greet()
             self._flush()
 
@@ -211,7 +212,8 @@ class Session(asyncio.BufferedProtocol):
         if server.is_reading_content:
             self._stream()
         self._settle_buffer(start)
-        self._leave_when_idle()
+        if self._draining:
+            self._leave_when_idle()
         self._flush()
         if server.refused:
             self._record_refusals()
@@ -336,12 +338,9 @@ class Session(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None:
             return
-        self._server.phase = Phase.ANSWER
         self._flush()
         transport.pause_reading()
-        task = self._common.loop.create_task(self._handshake(transport))
-        self._common.tasks.add(task)
-        task.add_done_callback(self._common.tasks.discard)
+        self._common.spawn(self._handshake(transport))
 
     async def _handshake(self, transport: asyncio.Transport) -> None:
         context = self._listener.context
@@ -361,12 +360,13 @@ class Session(asyncio.BufferedProtocol):
         if secured is None or self._transport is None:
             transport.abort()
             return
-        self._transport = secured
-        self._origin.tls = describe(secured)
-        self._server.tls_started()
-        if self._listener.options.tls is ListenerTls.IMPLICIT:
-            self._server.greet()
+        self._secured(secured)
         self._advance()
+
+    def _secured(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._origin.tls = describe(transport)
+        self._server.tls_started()
 
     # The end
 
@@ -377,7 +377,7 @@ class Session(asyncio.BufferedProtocol):
             return policy.CLIENT_NOT_ALLOWED
         if options.refuse_early_talkers and options.tls is not ListenerTls.IMPLICIT and self._has_spoken():
             return policy.EARLY_TALKER
-        return self._common.enter(self, self._client)
+        return self._common.refusal(self._client)
 
     def _has_spoken(self) -> bool:
         """Do bytes lie in the socket before we have greeted? One system call a connection."""
@@ -389,10 +389,6 @@ class Session(asyncio.BufferedProtocol):
     def _turn_away(self, reply: Reply) -> None:
         self._reason = str(reply)
         self._common.record(SessionRefused(self._client, self._listener.options.name, self._reason))
-        if self._listener.options.tls is ListenerTls.IMPLICIT:
-            self._server.phase = Phase.CLOSED
-            self._abort()
-            return
         self._server.close(reply)
         # Only who has spoken has bytes here that are unread; the others must not hold a connection any longer.
         self._may_linger = reply is policy.EARLY_TALKER
@@ -409,7 +405,7 @@ class Session(asyncio.BufferedProtocol):
 
     def _leave_when_idle(self) -> None:
         server = self._server
-        if self._draining and server.phase is Phase.COMMAND and server.mail is None:
+        if server.phase is Phase.COMMAND and server.mail is None:
             self._reason = self._reason or "the relay shuts down"
             server.close(policy.SHUTTING_DOWN)
 
