@@ -13,6 +13,12 @@ from relay.errors import ProtocolError
 MAX_REPLY_BYTES = 65_536
 """One reply with all its lines. RFC 5321 section 4.5.3.1.5 asks for 512 a line; Exchange's longest has some 2,000."""
 
+KNOWN_MAX = 256
+"""Single lines remembered with their reply: three of a mail's four are the same each time, and reading
+one costs 3 µs. Those with a queue id in them push the rest out, but rarely."""
+KNOWN_MAX_BYTES = 512
+"""Longer lines are not remembered: 256 of these bound the memory to 128 KiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -63,6 +69,9 @@ class Reply:
         return f"{prefix} {' '.join(self.lines)}".rstrip()
 
 
+_known: dict[bytes, Reply] = {}
+
+
 class ReplyReader:
     """Bytes in, replies out; keeps what is not yet whole, at most `max_bytes` of it."""
 
@@ -96,6 +105,8 @@ class ReplyReader:
 
     def _take_line(self, line: bytes, size: int) -> Reply | None:
         """The reply that this line ends, or None when further lines follow."""
+        if not self._lines and (known := _known.get(line)) is not None:
+            return known
         self._size += size
         if self._size > self._max_bytes:
             raise ProtocolError(f"a reply exceeds {self._max_bytes} bytes")
@@ -109,7 +120,12 @@ class ReplyReader:
         if line[3:4] == b"-":
             return None
         lines, self._lines, self._size = self._lines, [], 0
-        return _reply_of(lines)
+        reply = _reply_of(lines)
+        if len(lines) == 1 and size <= KNOWN_MAX_BYTES:
+            if len(_known) >= KNOWN_MAX:
+                _known.clear()
+            _known[line] = reply
+        return reply
 
 
 def _reply_of(lines: list[bytes]) -> Reply:

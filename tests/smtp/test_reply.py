@@ -130,3 +130,9 @@ def test_the_first_digit_is_the_kind(code: int, kind: str) -> None:
 def test_a_reply_reads_as_one_line_for_people() -> None:
     assert str(Reply(550, "5.1.1", ("no", "such user"))) == "550 5.1.1 no such user"
     assert str(Reply(354, "", "go")) == "354 go"
+
+
+def test_a_line_that_was_read_before_is_read_alike_and_only_alone() -> None:
+    reader = ReplyReader()
+    assert reader.feed(b"250 2.1.0 Ok\r\n" * 2) == [Reply(250, "2.1.0", "Ok")] * 2
+    assert reader.feed(b"250-first\r\n250 2.1.0 Ok\r\n") == [Reply(250, "2.1.0", ("first", "Ok"))]
