@@ -140,13 +140,16 @@ class Settlement:
     ) -> None:
         """Events: one for each kind of outcome and each reply text."""
         id, route = format_id(work.envelope.id), work.job.lane.key.route
-        for reply, names in _by_reply(work, outcome.delivered):
+        if outcome.delivered:
             seconds = now - work.envelope.received_at
-            self._record(trace.Delivered(id, names, route, host, reply, attempts, seconds))
-        for reply, names in _by_reply(work, outcome.deferred):
-            self._record(trace.Deferred(id, names, route, host, reply, attempts, again_at))
-        for reply, names in _by_reply(work, outcome.held):
-            self._record(trace.Held(id, names, route, host, reply, attempts))
+            for reply, names in _by_reply(work, outcome.delivered):
+                self._record(trace.Delivered(id, names, route, host, reply, attempts, seconds))
+        if outcome.deferred:
+            for reply, names in _by_reply(work, outcome.deferred):
+                self._record(trace.Deferred(id, names, route, host, reply, attempts, again_at))
+        if outcome.held:
+            for reply, names in _by_reply(work, outcome.held):
+                self._record(trace.Held(id, names, route, host, reply, attempts))
 
 
 def _by_reply(work: Work, indices: list[int]) -> list[tuple[str, tuple[str, ...]]]:
