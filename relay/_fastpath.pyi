@@ -1,8 +1,9 @@
-"""The bytes of a mail: decoding DATA and BDAT, dot stuffing, finding the header's fields.
+"""The bytes of a mail: decoding DATA and BDAT, dot stuffing, the header's fields, DKIM's canonical forms.
 
 The plan stands in `_fastpath.pyx`; tests/test_stub.py holds this file to the compiled module.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from typing_extensions import Buffer
@@ -31,6 +32,14 @@ class DataDecoder:
     def __init__(self, *, refuse_bare_lf: bool = False, max_line: int = 1000, limit: int = 0) -> None: ...
     def reset(self) -> None:
         """Forget the mail before; the options stay."""
+        ...
+
+    def hash_body(self, body_hash: BodyHash | None) -> None:
+        """Hash the body of every mail, from now on; None: of no mail. Call it between two mails.
+
+        Content is hashed as it is decoded, while the cache still has it. Until the header
+        has ended, nothing may be taken out of `out`.
+        """
         ...
 
     def feed(self, source: Buffer, start: int, end: int, out: bytearray) -> int:
@@ -148,3 +157,52 @@ def scan_header(content: Buffer, limit: int) -> HeaderScan:
     Not complete when `content` or the limit ends first; its last field may then be cut.
     """
     ...
+
+class BodyHash:
+    """The hash of a mail's body while the mail comes in (RFC 6376 section 3.7); one a session.
+
+    `simple` and `relaxed` say which canonicalisations are wanted, one or both. Content may be
+    cut anywhere. `new_hash` makes what takes the canonical bytes, SHA-256 when None: something
+    with `update` and `digest`, which must not keep what it is given.
+    """
+
+    def __init__(
+        self, *, simple: bool = False, relaxed: bool = False, new_hash: Callable[[], object] | None = None
+    ) -> None: ...
+    def reset(self) -> None:
+        """Forget the mail before."""
+        ...
+
+    def feed(self, content: Buffer, start: int) -> None:
+        """Take content[start:]. Until the body begins, `content` must hold the mail from its beginning on.
+
+        The body begins where `scan_header` says that the header ends.
+        """
+        ...
+
+    def feed_body(self, body: Buffer) -> None:
+        """Take a piece of the body; there is no header before it."""
+        ...
+
+    def simple_digest(self) -> bytes:
+        """The simple body hash; nothing may be fed after it. ValueError when it was not wanted."""
+        ...
+
+    def relaxed_digest(self) -> bytes:
+        """The relaxed body hash; nothing may be fed after it. ValueError when it was not wanted."""
+        ...
+
+class FieldSelection:
+    """Which fields are signed, and in which order.
+
+    `names` in that order; a name that is in `oversigned` too is listed once more than the
+    header has it, so that adding such a field breaks the signature (RFC 6376 section 8.15).
+    """
+
+    def __init__(self, names: Iterable[bytes], oversigned: Iterable[bytes] = ()) -> None: ...
+    def select(self, scan: HeaderScan, relaxed: bool) -> tuple[bytes, bytes]:
+        """What h= lists, without folds, and the canonical fields in that order, each with its CRLF.
+
+        Of fields with the same name the last comes first (RFC 6376 section 5.4.2).
+        """
+        ...
