@@ -393,6 +393,9 @@ class Store:
             with self._env.begin(write=True) as txn:
                 yield txn
         except lmdb.Error as error:
+            # LMDB calls a write that came out short an input/output error; on a disk with no room it is not.
+            if error.code == errno.EIO and self.free_on_disk_bytes() < self.options.max_batch_bytes:
+                raise SpoolFull(f"the spool's file system is full: {error}") from error
             raise _translated(error) from error
 
     @contextmanager
