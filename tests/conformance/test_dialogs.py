@@ -1,0 +1,93 @@
+"""Each dialogue is held with the core in memory, whole and byte by byte, and with a receiver over a real socket."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from relay.receive import policy
+from relay.receive.options import ReceiverOptions, server_options
+from relay.route.table import RouteTable
+from relay.smtp.command import MailCommand, RcptCommand
+from relay.smtp.reply import Reply
+from relay.smtp.server import Phase, Server, Signal
+from tests.conformance.script import DIALOGS, Script, fits, load
+from tests.receive.harness import ROUTES, Client, house, run
+
+
+class Core:
+    """The smallest driver there can be: a server, its buffer, the policy."""
+
+    def __init__(self, script: Script) -> None:
+        options = ReceiverOptions("relay.example", limits=script.limits)
+        self._server = Server(server_options(options, script.listener))
+        self._routes = RouteTable(ROUTES)
+        self._buffer = bytearray()
+        self._server.greet()
+
+    def feed(self, data: bytes) -> bytes:
+        server, buffer = self._server, self._buffer
+        buffer += data
+        start = 0
+        while True:
+            event = server.next_event(buffer, start, len(buffer))
+            start = server.position
+            if event is None:
+                break
+            match event:
+                case MailCommand():
+                    server.answer(policy.judge_mail(None))
+                case RcptCommand(recipient=recipient):
+                    assert server.mail is not None
+                    server.answer(policy.judge_recipient(self._routes.choose(server.mail.sender, recipient)))
+                case Signal.END_OF_CONTENT:
+                    server.answer(Reply(250, "2.0.0", "queued as a mail without disk"))
+                case Signal.RESET | Signal.CONTENT_REFUSED:
+                    assert server.mail is None and not server.content
+        del buffer[:start]
+        return server.take_output()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._server.phase is Phase.CLOSED
+
+
+@pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("size", [0, 1, 7], ids=["whole", "bytewise", "by sevens"])
+def test_the_core_holds_the_dialogue(path: Path, size: int) -> None:
+    script = load(path)
+    core = Core(script)
+    for turn in script.turns:
+        step = size or max(len(turn.says), 1)
+        pieces = [turn.says[at : at + step] for at in range(0, len(turn.says), step)] or [b""]
+        said = b"".join(core.feed(piece) for piece in pieces).decode().split("\r\n")[:-1]
+        wanted = [line for line in turn.expects if line is not None]
+        for expected, line in zip(wanted, said, strict=False):
+            assert fits(expected, line), f"after {turn.says!r}: {line!r} is not {expected!r}"
+        assert len(said) == len(wanted), f"after {turn.says!r}: {said}"
+        assert core.is_closed is (None in turn.expects), f"after {turn.says!r}"
+
+
+@pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)
+def test_a_receiver_holds_the_dialogue(path: Path) -> None:
+    script = load(path)
+
+    async def main() -> None:
+        async with house(listener=script.listener, limits=script.limits) as h:
+            client = await Client.connect(h.port)
+            for turn in script.turns:
+                client.writer.write(turn.says)
+                for expected in turn.expects:
+                    line = await asyncio.wait_for(client.reader.readline(), 10)
+                    if expected is None:
+                        assert line == b"", f"after {turn.says!r}: {line!r} and not the end"
+                    else:
+                        text = line.decode().removesuffix("\r\n")
+                        assert fits(expected, text), f"after {turn.says!r}: {text!r} is not {expected!r}"
+            await client.close()
+
+    run(main)
+
+
+def test_there_are_dialogues() -> None:
+    assert len(DIALOGS) >= 10
