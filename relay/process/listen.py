@@ -7,14 +7,18 @@ kernel keeps their connections in the socket's queue meanwhile.
 import errno
 import socket
 
-from relay.errors import ConfigurationError
+from relay.errors import RelayError
 
 BACKLOG = 1024
 """Connections that wait while receivers are replaced; the kernel cuts it to net.core.somaxconn (4096)."""
 
 
+class CannotListen(RelayError):
+    """The address cannot be bound; the text says what is in the way."""
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; ConfigurationError says what is in the way."""
+    """A listening socket; CannotListen says what is in the way."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -27,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
         bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
-        raise ConfigurationError(f"cannot listen on {endpoint(host, port)}: {_reason(error, port)}") from None
+        raise CannotListen(f"cannot listen on {endpoint(host, port)}: {_reason(error, port)}") from None
     return bound
 
 

@@ -5,7 +5,6 @@ systemd has its own deadlines.
 """
 
 import contextlib
-import os
 import socket
 import time
 from collections.abc import Mapping
@@ -18,8 +17,6 @@ class Notifier:
         address = environment.get("NOTIFY_SOCKET", "")
         # A leading @ stands for an abstract socket (unix(7)).
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self.watchdog_s = _watchdog_s(environment)
-        """How often `watchdog` is expected, halved as sd_watchdog_enabled(3) advises; 0: never."""
 
     def ready(self, status: str) -> None:
         """Mail is accepted."""
@@ -39,7 +36,7 @@ class Notifier:
         self._send("STOPPING=1\nSTATUS=Draining")
 
     def watchdog(self) -> None:
-        """The relay lives."""
+        """The relay lives: sent every second, whatever WatchdogSec= asks for."""
         self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
@@ -50,11 +47,3 @@ class Notifier:
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as notify,
         ):
             notify.sendto(message.encode(), self._address)
-
-
-def _watchdog_s(environment: Mapping[str, str]) -> float:
-    microseconds = environment.get("WATCHDOG_USEC", "")
-    meant_for = environment.get("WATCHDOG_PID", str(os.getpid()))
-    if not microseconds.isdigit() or meant_for != str(os.getpid()):
-        return 0.0
-    return int(microseconds) / 2_000_000

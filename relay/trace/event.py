@@ -269,6 +269,14 @@ class ProcessFailed(_Event, frozen=True):
     level: Level = "error"
 
 
+class Fault(_Event, frozen=True):
+    """A fault of this program, with its trail; what it was about to do was not done."""
+
+    role: str
+    reason: str
+    level: Level = "error"
+
+
 class LogDropped(_Event, frozen=True):
     """The log's reader was too slow: so many lines are missing here."""
 
@@ -303,6 +311,7 @@ Event = (
     | ConfigurationRefused
     | Waiting
     | ProcessFailed
+    | Fault
     | LogDropped
 )
 

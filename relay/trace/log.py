@@ -39,7 +39,7 @@ class Log:
     def __init__(
         self, role: str, clock: Clock, *, later: Later | None = None, level: str = "info", fd: int = 2
     ) -> None:
-        self._role = b',"role":' + msgspec.json.encode(role) + b","
+        self._role = b',"process":' + msgspec.json.encode(role) + b","
         self._clock = clock
         self._later = later
         self._silent = frozenset(LEVELS[: LEVELS.index(level)])

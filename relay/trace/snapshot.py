@@ -44,6 +44,19 @@ def read(folder: Path) -> list[Snapshot]:
     return [snapshot for _, snapshot in _each(folder)]
 
 
+def ages(folder: Path, now: float) -> dict[str, float]:
+    """For each role, how many seconds ago its process last wrote."""
+    written: dict[str, float] = {}
+    for path, snapshot in _each(folder):
+        try:
+            age = now - path.stat().st_mtime
+        except OSError:
+            continue
+        if snapshot.pid:
+            written[snapshot.role] = min(age, written.get(snapshot.role, age))
+    return written
+
+
 def retire(folder: Path, pid: int) -> None:
     """A process has ended: keep its sums, forget its gauges and its file."""
     for path, snapshot in _each(folder):

@@ -71,7 +71,7 @@ def test_a_line_says_when_who_and_what(file: int) -> None:
     Log("receiver-0", FakeClock(1_800_000_000.25), fd=file)(ACCEPTED)
     (line,) = lines(text(file))
     assert line["time"] == "2027-01-15T08:00:00.250Z"
-    assert (line["role"], line["event"], line["level"]) == ("receiver-0", "accepted", "info")
+    assert (line["process"], line["event"], line["level"]) == ("receiver-0", "accepted", "info")
     assert (line["id"], line["sender"], line["seconds"]) == ("A1", "a@example.com", 0.5)
 
 

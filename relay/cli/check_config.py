@@ -1,0 +1,121 @@
+"""`check-config`: what is wrong, or what is in force."""
+
+import time
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+
+from relay.config.build import key_of
+from relay.config.configuration import Configuration
+from relay.config.problem import InvalidConfiguration
+from relay.config.read import read
+from relay.process.exits import Exit
+
+Row = tuple[str, str]
+
+
+def check(path: Path, *, as_json: bool) -> Exit:
+    """Print the judgement; CONFIGURATION when the relay would not start with it."""
+    try:
+        configuration = read(path, time.time())
+    except InvalidConfiguration as error:
+        _print_problems(error, as_json)
+        return Exit.CONFIGURATION
+    if as_json:
+        report: dict[str, object] = {
+            "path": str(path),
+            "problems": [],
+            "warnings": configuration.warnings,
+            "in_force": dict(in_force(configuration)),
+        }
+        print(msgspec.json.encode(report).decode())
+    else:
+        _print_table(configuration)
+    return Exit.OK
+
+
+def in_force(configuration: Configuration) -> list[Row]:
+    """Every key with its value, defaults included, secrets not."""
+    rows = _rows("relay", configuration.relay, ())
+    rows += _rows("spool", configuration.spool, ())
+    for i, listener in enumerate(configuration.listeners):
+        rows += [(f"listener[{i}].address", listener.options.name)]
+        rows += _rows(f"listener[{i}]", listener.options, ("name",))
+        for key, file in (("certificate", listener.certificate), ("key", listener.key)):
+            rows += [(f"listener[{i}].{key}", str(file))] if file else []
+    for i, route in enumerate(configuration.routes):
+        rows += _rows(f"route[{i}]", route, ("credentials",))
+        if route.credentials is not None:
+            rows += [(f"route[{i}].username", route.credentials.username), (f"route[{i}].password", "is set")]
+    rows += _rows("limits", configuration.limits, ())
+    rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
+    if configuration.console is not None:
+        rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
+    return rows
+
+
+def _rows(table: str, options: object, skip: tuple[str, ...]) -> list[Row]:
+    assert is_dataclass(options)
+    values = (
+        (field.name, getattr(options, field.name)) for field in fields(options) if field.name not in skip
+    )
+    return [(f"{table}.{key_of(name)}", _text(name, value)) for name, value in values if value is not None]
+
+
+def _text(name: str, value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case Enum():
+            return str(value.value)
+        case tuple():
+            return ", ".join(map(str, value)) or "(none)"
+        case int() if name.endswith(("_bytes", "_bytes_s")):
+            return _size(value)
+        case int() | float() if name.endswith("_s"):
+            return f"{value:g} s"
+    return str(value)
+
+
+def _size(size_bytes: int) -> str:
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size_bytes >= factor and size_bytes % factor == 0:
+            return f"{size_bytes // factor} {unit}"
+    return f"{size_bytes} bytes"
+
+
+def _print_problems(error: InvalidConfiguration, as_json: bool) -> None:
+    if as_json:
+        report: dict[str, object] = {
+            "path": error.path,
+            "problems": error.problems,
+            "warnings": [],
+            "in_force": None,
+        }
+        print(msgspec.json.encode(report).decode())
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    count = len(error.problems)
+    console.print(f"[red]✗[/] {error.path}: {count} problem{'s' if count > 1 else ''}", markup=True)
+    for problem in error.problems:
+        console.print(f"  {problem}", markup=False)
+
+
+def _print_table(configuration: Configuration) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table = Table("key", "value", title=f"In force from {configuration.path}", title_justify="left")
+    for key, value in in_force(configuration):
+        table.add_row(Text(key), Text(value))
+    console.print(table)
+    for warning in configuration.warnings:
+        console.print(Text.assemble(("! ", "yellow"), warning), soft_wrap=True)
+    count = len(configuration.warnings)
+    console.print(f"[green]✓[/] the configuration is good; {count} warning{'' if count == 1 else 's'}")

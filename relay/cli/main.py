@@ -1,0 +1,142 @@
+"""`m365-relay`: the commands, their options, and the exit status of each end.
+
+Every command loads what it needs when it runs: `--help` and `version` load none of it.
+"""
+
+import sys
+import traceback
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relay.cli.end import status_of
+from relay.process.exits import Exit
+
+EXITS = """
+Exit status: [bold]0[/] all is well · [bold]1[/] something was found or cut short · [bold]64[/] wrong usage ·
+[bold]69[/] something is in use or not there · [bold]70[/] a fault of this program · [bold]74[/] the disk failed ·
+[bold]78[/] the configuration is wrong.
+"""
+
+app = typer.Typer(
+    help="A durable SMTP relay between applications and Microsoft 365.",
+    epilog=EXITS,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+queue = typer.Typer(help="Look at the mails that wait.", no_args_is_help=True)
+spool = typer.Typer(help="Verify and shrink the queue file.", no_args_is_help=True)
+app.add_typer(queue, name="queue")
+app.add_typer(spool, name="spool")
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        show_default="$M365_RELAY_CONFIG, ./relay.toml, /etc/m365-relay/relay.toml",
+        help="The configuration file.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the relay in the foreground; logs JSON lines to standard error."""
+    from relay.config.read import find
+    from relay.process.serve import serve as run
+
+    raise typer.Exit(run(find(config)))
+
+
+@app.command()
+def demo(
+    mails: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many mails to send.")] = 2000,
+    keep: Annotated[
+        bool, typer.Option("--keep/--remove", help="Keep the folder with queue file, log and metrics.")
+    ] = True,
+) -> None:
+    """Send a campaign through a relay and a smarthost on this machine, and count what arrives."""
+    from relay.cli.demo import demo as run
+
+    raise typer.Exit(run(mails, keep=keep))
+
+
+@app.command("check-config")
+def check_config(config: Config = None, json: Json = False) -> None:
+    """Judge the configuration and show what is in force: 0 good (warnings too), 78 wrong."""
+    from relay.cli.check_config import check
+    from relay.config.read import find
+
+    raise typer.Exit(check(find(config), as_json=json))
+
+
+@app.command()
+def version(json: Json = False) -> None:
+    """Say which version this is."""
+    number = version_of("m365-relay")
+    typer.echo(f'{{"version":"{number}"}}' if json else f"m365-relay {number}")
+
+
+@queue.command("list")
+def queue_list(
+    config: Config = None,
+    held: Annotated[bool, typer.Option("--held", help="Only mails with held recipients.")] = False,
+    deferred: Annotated[
+        bool, typer.Option("--deferred", help="Only mails with deferred recipients.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many mails, oldest first.")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object a line.")] = False,
+) -> None:
+    """List the mails in the spool, oldest first; also while the relay runs."""
+    from relay.cli.queue_list import show
+    from relay.config.read import find
+
+    raise typer.Exit(show(find(config), held=held, deferred=deferred, limit=limit, as_json=json))
+
+
+@spool.command("check")
+def spool_check(config: Config = None, json: Json = False) -> None:
+    """Read every record and verify it: 0 all good, 1 something is damaged."""
+    from relay.cli.spool_care import check
+    from relay.config.read import find
+
+    raise typer.Exit(check(find(config), as_json=json))
+
+
+@spool.command("compact")
+def spool_compact(config: Config = None, json: Json = False) -> None:
+    """Write the queue file anew without its free pages; the relay must not run."""
+    from relay.cli.spool_care import compact
+    from relay.config.read import find
+
+    raise typer.Exit(compact(find(config), as_json=json))
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except SystemExit as end:
+        # Typer ends with 2 after it has shown what is wrong with the usage; no command of ours does.
+        status = Exit.USAGE if end.code == 2 else end.code
+    except KeyboardInterrupt:
+        status = Exit.FOUND
+    # Whatever it is: one sentence when it is ours or the system's, a trail when it is a fault.
+    except Exception as error:
+        status = status_of(error)
+        if status is Exit.SOFTWARE:
+            traceback.print_exc()
+        typer.echo(f"m365-relay: {error}", err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""`queue list`: the mails in the spool, oldest first, read from the disk directly."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from relay.config.read import read
+from relay.message.envelope import Envelope
+from relay.message.queue_id import format_id
+from relay.process.exits import Exit
+from relay.spool.change import RecipientState, Status
+from relay.spool.entry import Damaged
+from relay.spool.store import Store
+
+PAGE = 500
+
+
+class RecipientLine(Struct):
+    """Where one recipient stands."""
+
+    address: str
+    route: str
+    status: str
+    attempts: int = 0
+    next_attempt: float = 0.0
+    reply: str = ""
+
+
+class Line(Struct):
+    """One mail."""
+
+    id: str
+    received_at: float = 0.0
+    size: int = 0
+    sender: str = ""
+    client: str = ""
+    recipients: list[RecipientLine] = []
+    damaged: str = ""
+
+
+def show(path: Path, *, held: bool, deferred: bool, limit: int, as_json: bool) -> Exit:
+    """Print at most `limit` of the mails asked for."""
+    store = Store.open(read(path, time.time()).spool, read_only=True)
+    try:
+        wanted = {name for name, is_wanted in (("held", held), ("deferred", deferred)) if is_wanted}
+        lines = list(_first(_lines(store), wanted, limit))
+    finally:
+        store.close()
+    if as_json:
+        for line in lines:
+            print(msgspec.json.encode(line).decode())
+    else:
+        _print_table(lines, limit)
+    return Exit.OK
+
+
+def _first(lines: Iterator[Line], wanted: set[str], limit: int) -> Iterator[Line]:
+    count = 0
+    for line in lines:
+        if wanted and not any(recipient.status in wanted for recipient in line.recipients):
+            continue
+        yield line
+        count += 1
+        if count == limit:
+            return
+
+
+def _lines(store: Store) -> Iterator[Line]:
+    after = 0
+    while page := store.envelopes(after, PAGE):
+        for mail in page:
+            if isinstance(mail, Damaged):
+                yield Line(id=format_id(mail.id), damaged=f"{mail.table}: {mail.reason}")
+            else:
+                yield _line(mail, store.state(mail.id))
+        after = page[-1].id
+
+
+def _line(mail: Envelope, states: tuple[RecipientState, ...] | None) -> Line:
+    standing = states or (RecipientState(),) * len(mail.recipients)
+    return Line(
+        id=format_id(mail.id),
+        received_at=mail.received_at,
+        size=mail.size,
+        sender=_text(mail.sender),
+        client=mail.client,
+        recipients=[
+            RecipientLine(
+                _text(recipient.address),
+                recipient.route,
+                _status(state),
+                state.attempts,
+                state.next_attempt,
+                state.reply,
+            )
+            for recipient, state in zip(mail.recipients, standing, strict=False)
+        ],
+    )
+
+
+def _status(state: RecipientState) -> str:
+    if state.status is Status.QUEUED:
+        return "deferred" if state.attempts else "queued"
+    return state.status.name.lower()
+
+
+def _text(address: bytes) -> str:
+    return address.decode("utf-8", "backslashreplace")
+
+
+def _print_table(lines: list[Line], limit: int) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not lines:
+        console.print("No such mail waits.")
+        return
+    table = Table(Column("id", no_wrap=True), "age", "size", "sender", "recipient", "status", "last reply")
+    now = time.time()
+    for line in lines:
+        head = (line.id, _age(now - line.received_at), f"{line.size:,}", line.sender or "<>")
+        if line.damaged:
+            table.add_row(line.id, "", "", "", "", Text("damaged", "red"), Text(line.damaged))
+        for i, recipient in enumerate(line.recipients):
+            style = {"held": "red", "deferred": "yellow", "delivered": "green"}.get(recipient.status, "")
+            start = head if i == 0 else ("", "", "", "")
+            table.add_row(
+                *map(Text, start),
+                Text(recipient.address),
+                Text(recipient.status, style),
+                Text(recipient.reply),
+            )
+    console.print(table)
+    if len(lines) == limit:
+        console.print(f"The oldest {limit}; --limit shows more.")
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"

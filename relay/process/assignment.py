@@ -1,0 +1,65 @@
+"""What a child is told: all its options, as JSON over the channel.
+
+It holds passwords, so it goes through a socket and never through arguments, the
+environment or a file. Children need no TOML and no pydantic.
+"""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from relay.deliver.options import DelivererOptions
+from relay.receive.options import Limits, ListenerOptions
+from relay.route.route import Route
+from relay.spool.options import SpoolOptions
+
+
+class InheritedListener(Struct, frozen=True):
+    """A listener whose socket the child has inherited."""
+
+    descriptor: int
+    options: ListenerOptions
+    certificate: str | None = None
+    key: str | None = None
+
+
+class Assignment(Struct, frozen=True):
+    """Of one child; what another role needs is told too, and not used."""
+
+    role: str
+    number: int
+    """Of this seat among those of its kind."""
+    hostname: str
+    drain_s: float
+    log_level: str
+    run: Path
+    spool: SpoolOptions
+    limits: Limits
+    deliverer: DelivererOptions
+    routes: tuple[Route, ...]
+    listeners: tuple[InheritedListener, ...]
+    console: int | None = None
+    """Descriptor of the console's socket."""
+
+
+def encode(assignment: Assignment) -> bytes:
+    """As it goes over the channel."""
+    return msgspec.json.encode(assignment, enc_hook=_to_plain)
+
+
+def decode(payload: bytes) -> Assignment:
+    """What `encode` made."""
+    return msgspec.json.decode(payload, type=Assignment, dec_hook=_from_plain)
+
+
+def _to_plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"{type(value)} in an assignment")
+
+
+def _from_plain(wanted: type, value: object) -> object:
+    if wanted is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"{wanted} in an assignment")

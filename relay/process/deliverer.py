@@ -1,0 +1,90 @@
+"""The deliverer process: `python -m relay.process.deliverer`, started by the supervisor."""
+
+import asyncio
+import random
+import sys
+
+from relay.deliver.deliverer import Deliverer
+from relay.errors import ConfigurationError
+from relay.message.queue_id import MAX_SLOTS
+from relay.process.life import Life, Unavailable, run
+from relay.route.table import RouteTable
+from relay.spool import lock
+from relay.spool.commit import Committer
+from relay.spool.lock import Lock
+from relay.spool.store import Store
+from relay.trace.event import Waiting
+
+LOCK_WAIT_S = 60.0
+"""Beyond its drain, for a predecessor to end: it may be in a commit on a slow disk."""
+LOCK_POLL_S = 0.05
+
+
+async def work(life: Life) -> None:
+    """Deliver mail until told to stop."""
+    told = life.told
+    store = Store.open(told.spool)
+    held = await _wait_for_lock(life)
+    if held is None:
+        return
+    _drop_unfinished(store)
+    committer = Committer(store, life.end.get_loop(), life.record, life.clock, life.break_off)
+    deliverer = Deliverer(
+        told.deliverer,
+        RouteTable(told.routes),
+        store,
+        committer,
+        life.record,
+        life.clock,
+        random.random,
+    )
+    await deliverer.start()
+    life.ready()
+    living = asyncio.ensure_future(deliverer.wait())
+    await asyncio.wait((life.end, living), return_when=asyncio.FIRST_COMPLETED)
+    if living.done():
+        living.result()
+    if life.end.done():
+        life.end.result()
+    await deliverer.drain(told.drain_s)
+    await living
+    await committer.close()
+    store.close()
+    held.release()
+
+
+async def _wait_for_lock(life: Life) -> Lock | None:
+    """The deliverer's lock; None when told to stop meanwhile. One spool has one deliverer."""
+    folder = life.told.spool.path
+    deadline = life.clock.monotonic() + life.told.drain_s + LOCK_WAIT_S
+    is_told = False
+    while not life.end.done():
+        try:
+            return Lock.hold(folder, lock.DELIVERER)
+        except ConfigurationError as error:
+            if life.clock.monotonic() > deadline:
+                raise Unavailable(str(error)) from None
+            if not is_told:
+                life.record(Waiting(role=life.told.role, reason=str(error)))
+                is_told = True
+        await asyncio.wait((life.end,), timeout=LOCK_POLL_S)
+    return None
+
+
+def _drop_unfinished(store: Store) -> None:
+    """What dead receivers streamed and never accepted; those of live ones are their own business."""
+    free: dict[int, Lock] = {}
+    for slot in range(MAX_SLOTS):
+        try:
+            free[slot] = Lock.hold(store.options.path, lock.receiver(slot))
+        except ConfigurationError:
+            continue
+    try:
+        store.abandon_partial(free.keys())
+    finally:
+        for held in free.values():
+            held.release()
+
+
+if __name__ == "__main__":
+    sys.exit(run(work))

@@ -1,0 +1,71 @@
+"""A receiver process: `python -m relay.process.receiver`, started by the supervisor."""
+
+import socket
+import sys
+
+from relay import tls
+from relay.errors import ConfigurationError
+from relay.message.queue_id import MAX_SLOTS
+from relay.process.assignment import InheritedListener
+from relay.process.life import Life, Unavailable, run
+from relay.receive.handover import Handover
+from relay.receive.options import ListenerTls, ReceiverOptions
+from relay.receive.receiver import Receiver
+from relay.route.table import RouteTable
+from relay.spool import lock
+from relay.spool.commit import Committer
+from relay.spool.lock import Lock
+from relay.spool.options import SpoolOptions
+from relay.spool.store import Store
+
+
+async def work(life: Life) -> None:
+    """Accept mail until told to stop."""
+    told = life.told
+    store = Store.open(told.spool)
+    slot, held = _free_slot(told.spool, told.number)
+    committer = Committer(store, life.end.get_loop(), life.record, life.clock, life.break_off)
+    handover = Handover(
+        told.deliverer.handover_path, slot, life.clock, open_mails_s=told.limits.transaction_timeout_s
+    )
+    receiver = Receiver(
+        ReceiverOptions(told.hostname, slot, tuple(each.options for each in told.listeners), told.limits),
+        [socket.socket(fileno=each.descriptor) for each in told.listeners],
+        RouteTable(told.routes),
+        store,
+        committer,
+        handover,
+        life.record,
+        life.clock,
+        [_context(each) for each in told.listeners],
+    )
+    await handover.start()
+    await receiver.start()
+    life.ready()
+    await life.end
+    await receiver.drain(told.drain_s)
+    await committer.close()
+    await handover.close()
+    store.close()
+    held.release()
+
+
+def _free_slot(spool: SpoolOptions, wish: int) -> tuple[int, Lock]:
+    """The wished slot, or the next one nobody has: a predecessor may still be draining."""
+    for offset in range(MAX_SLOTS):
+        slot = (wish + offset) % MAX_SLOTS
+        try:
+            return slot, Lock.hold(spool.path, lock.receiver(slot))
+        except ConfigurationError:
+            continue
+    raise Unavailable(f"all {MAX_SLOTS} receiver slots of {spool.path} are taken")
+
+
+def _context(listener: InheritedListener) -> tls.ServerContext | None:
+    if listener.options.tls is ListenerTls.NONE or listener.certificate is None:
+        return None
+    return tls.server_context(listener.certificate, listener.key)
+
+
+if __name__ == "__main__":
+    sys.exit(run(work))

@@ -1,0 +1,55 @@
+"""`m365-relay serve`: from a file's path to an exit status."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from relay.clock import SystemClock
+from relay.config.configuration import Configuration
+from relay.config.read import read
+from relay.process.exits import Exit
+from relay.process.listen import CannotListen
+from relay.process.notify import Notifier
+from relay.process.plan import Sockets
+from relay.process.supervisor import ROLE, Supervisor
+from relay.trace.event import ConfigurationRead, Event, ProcessFailed
+from relay.trace.log import Log
+from relay.trace.tally import Tally
+
+
+def serve(path: Path) -> Exit:
+    """Run the relay until a signal ends it; InvalidConfiguration when it cannot even begin."""
+    configuration = read(path, SystemClock.now())
+    return asyncio.run(_serve(configuration))
+
+
+async def _serve(configuration: Configuration) -> Exit:
+    clock = SystemClock()
+    log = Log(ROLE, clock, level=configuration.relay.log_level)
+    tally = Tally()
+
+    def record(event: Event) -> None:
+        log(event)
+        tally(event)
+
+    sockets = Sockets()
+    try:
+        sockets.bind(configuration)
+        record(ConfigurationRead(path=str(configuration.path), warnings=configuration.warnings))
+        supervisor = Supervisor(
+            configuration, sockets, _reread, record, tally.counts, clock, Notifier(os.environ)
+        )
+        return await supervisor.run()
+    except CannotListen as error:
+        record(ProcessFailed(role=ROLE, reason=str(error)))
+        return Exit.UNAVAILABLE
+    except OSError as error:
+        record(ProcessFailed(role=ROLE, reason=str(error)))
+        return Exit.IO
+    finally:
+        sockets.close()
+        log.close()
+
+
+def _reread(path: Path) -> Configuration:
+    return read(path, SystemClock.now())
