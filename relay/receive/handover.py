@@ -8,6 +8,7 @@ deliverer to scan the spool from the first mail it may have missed.
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 from relay.clock import Clock
 from relay.message.queue_id import EPOCH_MS
@@ -70,8 +71,9 @@ class Handover(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say who we are, and from which mail on a hint may be missing."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(
+            asyncio.Transport, transport
+        )  # a stream's is one; uvloop's is no subclass of it
         self._lost.clear()
         self._say_hello()
 
