@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 from relay import tls
 from relay.config import certificate, secret
 from relay.config.configuration import Configuration, ConsoleOptions, Listener, RelayOptions
-from relay.config.model import ConsoleTable, File, ListenerTable, RouteTable, Table
+from relay.config.dkim import DkimBuilder
+from relay.config.model import ConsoleTable, File, ListenerTable, RouteTable
+from relay.config.table import Table
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
@@ -72,6 +74,7 @@ class Builder:
             listeners=self._listeners(file.listener),
             routes=self._routes(file.route),
             console=self._console(file.console),
+            dkim=DkimBuilder(self._path.parent, self._now, self.problems, self.warnings).build(file.dkim),
             secret_names=frozenset(self._secret_names),
             warnings=tuple(self.warnings),
         )

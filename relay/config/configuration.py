@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relay.deliver.options import DelivererOptions
+from relay.identity.dkim import DomainPolicy
 from relay.receive.options import Limits, ListenerOptions
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
@@ -55,6 +56,7 @@ class Configuration:
     listeners: tuple[Listener, ...]
     routes: tuple[Route, ...]
     console: ConsoleOptions | None = None
+    dkim: tuple[DomainPolicy, ...] = ()
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

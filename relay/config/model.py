@@ -7,8 +7,10 @@ their unit: `expire` sets `expire_s`, `free_space_floor` sets `free_space_floor_
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from relay.config.dkim_table import DkimTable, SelectorTable
+from relay.config.table import Table
 from relay.config.value import (
     Count,
     Endpoint,
@@ -23,12 +25,6 @@ from relay.config.value import (
 )
 
 Text = Annotated[str, Field(min_length=1)]
-
-
-class Table(BaseModel):
-    """One table; a key that is not known is a problem, not a comment."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class RelayTable(Table):
@@ -158,7 +154,8 @@ class File(Table):
     deliver: DeliverTable = DeliverTable()
     console: ConsoleTable | None = None
     listener: Annotated[list[ListenerTable], Field(min_length=1)]
-    route: list[RouteTable] = []
+    route: list[RouteTable] = Field(default_factory=list)
+    dkim: list[DkimTable] = Field(default_factory=list)
 
 
 TABLES: dict[str, type[Table]] = {
@@ -170,4 +167,6 @@ TABLES: dict[str, type[Table]] = {
     "console": ConsoleTable,
     "listener": ListenerTable,
     "route": RouteTable,
+    "dkim": DkimTable,
+    "selector": SelectorTable,
 }

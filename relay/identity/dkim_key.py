@@ -11,16 +11,16 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from typing import TYPE_CHECKING
 
 from relay.errors import ConfigurationError
 from relay.message.dkim.record import KeyRecord
 from relay.message.dkim.signature import Algorithm
+
+if TYPE_CHECKING:
+    # Loaded where a key is: a relay or a command that has none saves the time to load it (30 ms).
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 RSA_BITS_MIN = 1024
 """RFC 8301 section 3.2: "Signers MUST use RSA keys of at least 1024 bits for all keys." """
@@ -37,28 +37,30 @@ class SigningKey:
 
     def __init__(self, pem: bytes, source: str, warnings: tuple[str, ...] = ()) -> None:
         """Read `pem`, which came from the file `source`; ConfigurationError says why it is of no use."""
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
         key = _parse(pem, source)
         self.pem = pem
         """The private key, for a process that hands it to another."""
         self.source = source
         """The file it came from."""
-        self.warnings = warnings + _size_warnings(key, source)
-        """Sentences for the administrator; the key is used all the same."""
         self.algorithm: Algorithm
         self.bits: int
         self._sign: Callable[[bytes], bytes]
-        match key:
-            case RSAPrivateKey():
-                self.algorithm, self.bits, self._sign = Algorithm.RSA_SHA256, key.key_size, _rsa_signer(key)
-                # RFC 6376 section 3.6.1 says RSAPublicKey; its appendix C makes a SubjectPublicKeyInfo, and so
-                # does everybody.
-                form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-            case Ed25519PrivateKey():
-                self.algorithm, self.bits, self._sign = Algorithm.ED25519_SHA256, 256, _ed25519_signer(key)
-                # RFC 8463 section 4.2: the 32 bytes alone, "not an X.509 structure".
-                form = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+        if isinstance(key, RSAPrivateKey):
+            self.algorithm, self.bits, self._sign = Algorithm.RSA_SHA256, key.key_size, _rsa_signer(key)
+            # RFC 6376 section 3.6.1 says RSAPublicKey; its appendix C makes a SubjectPublicKeyInfo, and so
+            # does everybody.
+            form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        else:
+            self.algorithm, self.bits, self._sign = Algorithm.ED25519_SHA256, 256, _ed25519_signer(key)
+            # RFC 8463 section 4.2: the 32 bytes alone, without ASN.1.
+            form = Encoding.Raw, PublicFormat.Raw
         self.public_key: bytes = key.public_key().public_bytes(*form)
         """What p= of the published record holds, before base64."""
+        self.warnings = warnings + _size_warnings(self.bits, self.algorithm, source)
+        """Sentences for the administrator; the key is used all the same."""
 
     def sign(self, data: bytes) -> bytes:
         """The signature over the canonical header `data`, before base64."""
@@ -127,20 +129,15 @@ def _permission_warnings(path: Path, mode: int) -> tuple[str, ...]:
     return ()
 
 
-def _parse(pem: bytes, path: str) -> RSAPrivateKey | Ed25519PrivateKey:
-    if b"-----BEGIN " not in pem:
-        raise ConfigurationError(f'{path} is no PEM file: it has no line "-----BEGIN PRIVATE KEY-----"')
-    if b"PRIVATE KEY-----" not in pem:
-        raise ConfigurationError(f"{path} holds no private key, but a public one or a certificate")
-    if b"ENCRYPTED" in pem:
-        raise ConfigurationError(
-            f"the key {path} is encrypted, and a relay starts without a person who knows the passphrase; "
-            f"write it without: openssl pkey -in {path} -out NEWFILE"
-        )
-    if b"OPENSSH PRIVATE KEY" in pem:
-        raise ConfigurationError(f"{path} is a key for SSH; make one for mail with: m365-relay dkim new")
+def _parse(pem: bytes, path: str) -> "RSAPrivateKey | Ed25519PrivateKey":
+    _check_kind(pem, path)
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
-        key = serialization.load_pem_private_key(pem, None)
+        key = load_pem_private_key(pem, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else "damaged"
         raise ConfigurationError(
@@ -156,22 +153,37 @@ def _parse(pem: bytes, path: str) -> RSAPrivateKey | Ed25519PrivateKey:
     return key
 
 
-def _size_warnings(key: RSAPrivateKey | Ed25519PrivateKey, path: str) -> tuple[str, ...]:
-    if isinstance(key, Ed25519PrivateKey) or RSA_BITS_GOOD <= key.key_size <= RSA_BITS_MAX:
+def _check_kind(pem: bytes, path: str) -> None:
+    if b"-----BEGIN " not in pem:
+        raise ConfigurationError(f'{path} is no PEM file: it has no line "-----BEGIN PRIVATE KEY-----"')
+    if b"PRIVATE KEY-----" not in pem:
+        raise ConfigurationError(f"{path} holds no private key, but a public one or a certificate")
+    if b"ENCRYPTED" in pem:
+        raise ConfigurationError(
+            f"the key {path} is encrypted, and a relay starts without a person who knows the passphrase; "
+            f"write it without: openssl pkey -in {path} -out NEWFILE"
+        )
+    if b"OPENSSH PRIVATE KEY" in pem:
+        raise ConfigurationError(f"{path} is a key for SSH; make one for mail with: m365-relay dkim new")
+
+
+def _size_warnings(bits: int, algorithm: Algorithm, path: str) -> tuple[str, ...]:
+    if algorithm is Algorithm.ED25519_SHA256 or RSA_BITS_GOOD <= bits <= RSA_BITS_MAX:
         return ()
-    if key.key_size < RSA_BITS_GOOD:
-        return (f"the key {path} has {key.key_size} bits; {RSA_BITS_GOOD} are usual today (RFC 8301)",)
-    return (
-        f"the key {path} has {key.key_size} bits; verifiers need not take more than {RSA_BITS_MAX} (RFC 8301)",
-    )
+    if bits < RSA_BITS_GOOD:
+        return (f"the key {path} has {bits} bits; {RSA_BITS_GOOD} are usual today (RFC 8301)",)
+    return (f"the key {path} has {bits} bits; verifiers need not take more than {RSA_BITS_MAX} (RFC 8301)",)
 
 
-def _rsa_signer(key: RSAPrivateKey) -> Callable[[bytes], bytes]:
+def _rsa_signer(key: "RSAPrivateKey") -> Callable[[bytes], bytes]:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+
     padding, sha256 = PKCS1v15(), hashes.SHA256()
     return lambda data: key.sign(data, padding, sha256)
 
 
-def _ed25519_signer(key: Ed25519PrivateKey) -> Callable[[bytes], bytes]:
+def _ed25519_signer(key: "Ed25519PrivateKey") -> Callable[[bytes], bytes]:
     # RFC 8463 section 3: "The Ed25519-SHA256 signing algorithm computes a message hash [...] using SHA-256
     # [...]. It then signs the hash with the PureEdDSA variant".
     return lambda data: key.sign(hashlib.sha256(data).digest())
