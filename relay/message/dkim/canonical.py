@@ -13,9 +13,9 @@ from relay._fastpath import BodyHash
 class Canonicalization(Enum):
     """As c= names it."""
 
-    SIMPLE = b"simple"
+    SIMPLE = "simple"
     """Tolerates nothing but empty lines at the end of the body."""
-    RELAXED = b"relaxed"
+    RELAXED = "relaxed"
     """Tolerates changed white space, folding and case of field names, as mail gateways like to change them."""
 
 
