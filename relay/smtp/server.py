@@ -211,20 +211,18 @@ class Server:
     # Command lines
 
     def _take_line(self, line: bytes, more_follows: bool) -> Event | None:
-        if self._overlong:
-            self._overlong = False
-            return self._refuse("", Reply(500, "5.5.2", "The command line is too long"))
         if not line.endswith(b"\r"):
             # Whoever ends lines so cannot be told apart from one who smuggles: read no more.
             self.close(Reply(500, "5.5.2", "A command ends with CRLF, not with a bare LF"))
             self.refused.append(("", Reply(500, "5.5.2", "bare LF")))
             return None
+        if self._overlong or len(line) > self._options.command_line_bytes + 1:
+            self._overlong = False
+            return self._refuse("", Reply(500, "5.5.2", "The command line is too long"))
         line = line[:-1].rstrip(b" \t")
         verb, _, rest = line.partition(b" ")
         if b"\r" in line or b"\0" in line:
             return self._refuse("", Reply(500, "5.5.2", "A command holds no CR and no NUL"))
-        if len(line) > self._options.command_line_bytes:
-            return self._refuse("", Reply(500, "5.5.2", "The command line is too long"))
         self._commands += 1
         if self._commands > self._options.commands_without_mail:
             self._refuse("", Reply(421, "4.7.0", "Too many commands without a mail"))
@@ -236,11 +234,11 @@ class Server:
         return command(self, rest, more_follows)
 
     def _skip_overlong(self, end: int) -> None:
-        """Drop an unfinished line that is too long already, so that the buffer cannot fill."""
-        if end - self.position > self._options.command_line_bytes + 2:
+        """Drop an unfinished line that is too long already, so that the buffer cannot fill; its last byte may be CR."""
+        if end - self.position > self._options.command_line_bytes + 1:
             self._overlong = True
         if self._overlong:
-            self.position = end
+            self.position = max(self.position, end - 1)
 
     def _mail(self, rest: bytes, more_follows: bool) -> Event | None:
         if not self.helo:
