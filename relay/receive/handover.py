@@ -38,6 +38,7 @@ class Handover(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
+        self._is_full = False
         self._batch: list[Queued] = []
         self._missed: int | None = None
         """The lowest id whose hint did not leave for sure."""
@@ -74,7 +75,9 @@ class Handover(asyncio.Protocol):
         self._transport = cast(
             asyncio.Transport, transport
         )  # a stream's is one; uvloop's is no subclass of it
+        self._is_full = False
         self._lost.clear()
+        transport.set_write_buffer_limits(high=self._backlog_bytes)
         self._say_hello()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -85,8 +88,13 @@ class Handover(asyncio.Protocol):
         self._unsent = None
         self._lost.set()
 
+    def pause_writing(self) -> None:
+        """The backlog is full."""
+        self._is_full = True
+
     def resume_writing(self) -> None:
         """The backlog has been read: if hints were dropped meanwhile, say so."""
+        self._is_full = False
         if self._missed is not None:
             self._say_hello()
 
@@ -101,10 +109,10 @@ class Handover(asyncio.Protocol):
         if transport is None or transport.is_closing():
             self._miss(lowest)
             return
-        size = transport.get_write_buffer_size()
-        if size > self._backlog_bytes:
+        if self._is_full:
             self._miss(lowest)
             return
+        size = transport.get_write_buffer_size()
         self._unsent = lowest if not size or self._unsent is None else min(self._unsent, lowest)
         transport.write(encode(mails))
 

@@ -114,6 +114,15 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
         runner.run(bounded())
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait, within a bound, for what the other end or a thread brings about."""
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come to hold within five seconds")
+
+
 class Client:
     """A client that says what it is told and reads whole replies."""
 

@@ -12,7 +12,7 @@ import pytest
 from relay.receive.options import Limits, ListenerOptions, ListenerTls
 from relay.tls import server_context
 from relay.trace.event import SessionEnded
-from tests.receive.harness import Client, House, house, run, without_own_fields
+from tests.receive.harness import Client, House, house, run, until, without_own_fields
 from tests.receive.test_session import MAIL
 
 STARTTLS = ListenerOptions("test", tls=ListenerTls.STARTTLS)
@@ -185,12 +185,3 @@ def test_greeting_and_transaction_before_tls_are_forgotten(certificate: Path) ->
             await client.close()
 
     run(main)
-
-
-async def until(holds: object) -> None:
-    assert callable(holds)
-    for _ in range(500):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come to hold within five seconds")
