@@ -39,7 +39,7 @@ bench: $(NATIVE) $(LOAD)/bin/source $(LOAD)/bin/sink
 	$(BIN)/python -m benchmarks.throughput $(BENCH_ARGS)
 
 debug: $(NATIVE)
-	VENV=$(CURDIR)/$(VENV) tests/debug_native.sh
+	PYTHON=$(CURDIR)/$(BIN)/python CC="$(CC)" tests/debug_native.sh
 
 format: $(READY)
 	$(BIN)/ruff format .
