@@ -1,0 +1,190 @@
+"""The commands, as a shell sees them: output and exit status."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from relay.message.envelope import Envelope, Recipient
+from relay.message.queue_id import QueueIdSource, format_id
+from relay.spool.change import Accept, RecipientState, Record, Status
+from relay.spool.options import SpoolOptions
+from relay.spool.store import Store
+from tests.fakes.clock import FakeClock
+
+CONFIGURATION = """
+[relay]
+hostname = "relay.example.com"
+[spool]
+path = "spool"
+[[listener]]
+address = "127.0.0.1:0"
+[[route]]
+name = "smarthost"
+host = "smtp.example.net"
+username = "u"
+password_file = "secret"
+"""
+
+
+class Shell:
+    """Runs commands in a folder with a configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "relay.toml"
+        self.file.write_text(CONFIGURATION)
+        (folder / "secret").write_text("opensesame\n")
+        (folder / "secret").chmod(0o600)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "relay.cli.main", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "160"},
+            cwd=self.folder,
+        )
+        assert "opensesame" not in done.stdout + done.stderr
+        return done
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def mails(shell: Shell) -> list[int]:
+    """Three mails in the spool: queued, deferred, held."""
+    store = Store.open(SpoolOptions(path=shell.folder / "spool"))
+    source = QueueIdSource(0, FakeClock(time.time()))
+    ids = [source.next() for _ in range(3)]
+    recipients = (Recipient(b"b@example.net", "smarthost"),)
+    for id in ids:
+        envelope = Envelope(
+            id=id, sender=b"a@example.com", recipients=recipients, received_at=time.time(), size=5, chunks=1,
+            client="::1",
+        )  # fmt: skip
+        store.apply([Accept(envelope, b"Hello")])
+    deferred = RecipientState(Status.QUEUED, 1, time.time() + 60, "451 4.3.0 later")
+    store.apply(
+        [Record(ids[1], (deferred,)), Record(ids[2], (RecipientState(Status.HELD, 1, 0.0, "550 no"),))]
+    )
+    store.close()
+    return ids
+
+
+def test_help_names_every_command_and_the_exit_statuses(shell: Shell) -> None:
+    shown = shell.run("--help")
+    assert shown.returncode == 0
+    for word in ("serve", "demo", "check-config", "queue", "spool", "version", "78"):
+        assert word in shown.stdout
+
+
+def test_version_is_said(shell: Shell) -> None:
+    assert shell.run("version").stdout.startswith("m365-relay ")
+    assert json.loads(shell.run("version", "--json").stdout).keys() == {"version"}
+
+
+@pytest.mark.parametrize("arguments", [("queue", "lst"), ("serve", "--conf"), ("demo", "--mails", "0")])
+def test_wrong_usage_is_64(shell: Shell, arguments: tuple[str, ...]) -> None:
+    assert shell.run(*arguments).returncode == 64
+
+
+def test_check_config_shows_what_is_in_force(shell: Shell) -> None:
+    shown = shell.run("check-config")
+    assert shown.returncode == 0
+    for word in ("relay.toml", "route[0].host", "smtp.example.net", "limits.message_size", "150 MiB", "good"):
+        assert word in shown.stdout
+
+
+def test_check_config_speaks_json(shell: Shell) -> None:
+    report = json.loads(shell.run("check-config", "--json").stdout)
+    assert (report["problems"], report["warnings"]) == ([], [])
+    assert report["in_force"]["route[0].password"] == "is set"
+
+
+def test_check_config_tells_all_problems_and_is_78(shell: Shell) -> None:
+    shell.file.write_text(CONFIGURATION + 'prot = 25\ntls = "ssl"\n')
+    shown = shell.run("check-config")
+    assert shown.returncode == 78
+    assert "2 problems" in shown.stderr and 'did you mean "port"?' in shown.stderr
+    report = json.loads(shell.run("check-config", "--json").stdout)
+    assert len(report["problems"]) == 2
+
+
+def test_a_command_without_a_configuration_says_where_it_looked(shell: Shell) -> None:
+    shell.file.unlink()
+    shown = shell.run("queue", "list")
+    assert shown.returncode == 78
+    assert "--config" in shown.stderr and "Traceback" not in shown.stderr
+
+
+def test_the_queue_is_listed(shell: Shell, mails: list[int]) -> None:
+    shown = shell.run("queue", "list")
+    assert shown.returncode == 0
+    for word in (format_id(mails[0]), "queued", "deferred", "held", "451 4.3.0 later", "b@example.net"):
+        assert word in shown.stdout
+
+
+def test_the_queue_is_listed_for_programs(shell: Shell, mails: list[int]) -> None:
+    lines = [json.loads(line) for line in shell.run("queue", "list", "--json").stdout.splitlines()]
+    assert [line["id"] for line in lines] == [format_id(id) for id in mails]
+    assert [line["recipients"][0]["status"] for line in lines] == ["queued", "deferred", "held"]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"), [(("--held",), [2]), (("--deferred",), [1]), (("--limit", "2"), [0, 1])]
+)
+def test_the_queue_is_narrowed(
+    shell: Shell, mails: list[int], options: tuple[str, ...], found: list[int]
+) -> None:
+    lines = shell.run("queue", "list", "--json", *options).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [format_id(mails[i]) for i in found]
+
+
+def test_a_queue_that_is_not_there_is_one_sentence(shell: Shell) -> None:
+    shown = shell.run("queue", "list")
+    assert shown.returncode == 78
+    assert shown.stderr.startswith("m365-relay: ") and shown.stderr.count("\n") == 1
+
+
+def test_a_whole_spool_is_found_whole(shell: Shell, mails: list[int]) -> None:
+    shown = shell.run("spool", "check")
+    assert shown.returncode == 0
+    assert "3 mails" in shown.stdout and "0 problems" in shown.stdout
+
+
+def test_a_damaged_record_is_found(shell: Shell, mails: list[int]) -> None:
+    file = shell.folder / "spool" / "data.mdb"
+    data = file.read_bytes()
+    assert data.count(b"Hello") >= 3
+    file.write_bytes(data.replace(b"Hello", b"Hallo"))
+    shown = shell.run("spool", "check", "--json")
+    assert shown.returncode == 1
+    assert json.loads(shown.stdout)["problems_total"] == 3
+
+
+def test_a_spool_is_compacted(shell: Shell, mails: list[int]) -> None:
+    shown = shell.run("spool", "compact")
+    assert shown.returncode == 0, shown.stderr
+    assert "3 mails, all verified" in shown.stdout
+
+
+def test_a_spool_in_use_is_not_compacted(shell: Shell, mails: list[int]) -> None:
+    store = Store.open(SpoolOptions(path=shell.folder / "spool"))
+    shown = shell.run("spool", "compact")
+    store.close()
+    assert shown.returncode == 78
+    assert "is a relay running on this spool?" in shown.stderr
+
+
+def test_a_demo_arrives_whole(shell: Shell) -> None:
+    shown = shell.run("demo", "--mails", "50", "--remove")
+    assert shown.returncode == 0, shown.stderr
+    assert "every mail arrived once and unaltered" in shown.stdout
