@@ -103,10 +103,13 @@ class AddressBook:
         is_fault = True
         for host in self._route.hosts:
             try:
-                ips = await self._resolve(host, self._route.ipv4_only)
-            except (socket.gaierror, UnicodeError) as error:
-                is_fault = is_fault and getattr(error, "errno", None) != socket.EAI_AGAIN
-                troubles.append(f"{host}: {getattr(error, 'strerror', None) or error}")
+                async with asyncio.timeout(self._route.connect_timeout_s):
+                    ips = await self._resolve(host, self._route.ipv4_only)
+            except (OSError, UnicodeError) as error:
+                is_fault = is_fault and _is_final(error)
+                troubles.append(
+                    f"{host}: {getattr(error, 'strerror', None) or error or 'no answer from DNS'}"
+                )
                 continue
             found += [
                 Address(host, ip, self._route.port)
@@ -120,3 +123,8 @@ class AddressBook:
             self._failures.clear()
             self._avoided_until.clear()
         return found
+
+
+def _is_final(error: OSError | UnicodeError) -> bool:
+    """DNS says that there is no such name, or it cannot be one; anything else may pass."""
+    return isinstance(error, UnicodeError) or error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)

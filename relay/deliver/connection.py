@@ -54,6 +54,10 @@ class SessionRefused(Exception):
         self.is_fault = is_fault
 
 
+class TlsRefused(SessionRefused):
+    """The handshake failed."""
+
+
 class Connection(asyncio.BufferedProtocol):
     """From the first byte to the last; used again and again between."""
 
@@ -116,9 +120,9 @@ class Connection(asyncio.BufferedProtocol):
             transport = await loop.start_tls(self._transport, self, context, server_hostname=server_name)
         except (OSError, tls.TlsError) as error:
             is_fault = tls.is_verification_failure(error)
-            raise SessionRefused(tls.explain(error, self.host), is_fault=is_fault) from None
+            raise TlsRefused(tls.explain(error, self.host), is_fault=is_fault) from None
         if transport is None:
-            raise SessionRefused(f"{self.host} closed the connection during the TLS handshake")
+            raise TlsRefused(f"{self.host} closed the connection during the TLS handshake")
         self._take_transport(transport)
         self.client.tls_started()
         self._flush()

@@ -17,7 +17,7 @@ from relay.deliver.handover import HandoverServer
 from relay.deliver.opening import Opener
 from relay.deliver.options import DelivererOptions
 from relay.deliver.pool import Pool
-from relay.deliver.rebuild import Register
+from relay.deliver.register import Register
 from relay.deliver.settlement import Committer, Settlement
 from relay.deliver.work import Bench, Later, Work
 from relay.errors import RecordDamaged, SpoolError
@@ -33,6 +33,8 @@ from relay.trace import event as trace
 
 DRAIN_POLL_S = 0.01
 """How often a drain looks whether all is done: it happens once in a process's life."""
+ABORT_DEADLINE_S = 1.0
+"""How long a drain waits, once it has hung up, for the last outcomes to be committed."""
 
 
 class Deliverer:
@@ -63,7 +65,6 @@ class Deliverer:
         self._register = Register(store, self._queue, self._bench, options, record, clock)
         self._handover = HandoverServer(options.handover_path, options.receivers_max, self)
         self._pools: dict[Lane, Pool] = {}
-        self._in_work = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._life: asyncio.Task[None] | None = None
         self._trouble: asyncio.Future[None] | None = None
@@ -95,33 +96,41 @@ class Deliverer:
         self._handover.close()
         for pool in self._pools.values():
             pool.drain()
-        ends_at = self._clock.monotonic() + deadline_s
-        while self._is_busy and self._clock.monotonic() < ends_at:  # noqa: ASYNC110 (busy is three places' doing)
-            await asyncio.sleep(DRAIN_POLL_S)
+        await self._rest(deadline_s)
         for pool in self._pools.values():
             pool.abort()
+        # What the hang-ups leave behind is settled before the caller closes the committer.
+        await self._rest(ABORT_DEADLINE_S)
         if self._trouble is not None and not self._trouble.done():
             self._trouble.set_result(None)
         if self._life is not None:
             await asyncio.wait([self._life])
+
+    async def _rest(self, deadline_s: float) -> None:
+        """Wait until nothing is under way, at most so long."""
+        ends_at = self._clock.monotonic() + deadline_s
+        while self._is_busy and self._clock.monotonic() < ends_at:  # noqa: ASYNC110 (three places make it busy)
+            await asyncio.sleep(DRAIN_POLL_S)
 
     @property
     def _is_busy(self) -> bool:
         return self._settlement.unsettled > 0 or any(pool.size for pool in self._pools.values())
 
     async def _live(self, trouble: asyncio.Future[None], is_up: asyncio.Future[None]) -> None:
-        """Own all tasks until drained or broken."""
+        """Own all tasks until drained or broken; SpoolError."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             ticking = tasks.create_task(self._tick())
             is_up.set_result(None)
             try:
-                await trouble
+                await asyncio.wait([trouble])
             finally:
+                self._is_draining = True
                 ticking.cancel()
                 for pool in self._pools.values():
                     pool.drain()
                     pool.abort()
+        trouble.result()
 
     async def _tick(self) -> None:
         while True:
@@ -169,7 +178,10 @@ class Deliverer:
             self._tasks.create_task(self._rescan(slot, first_id))
 
     async def _rescan(self, slot: int, first_id: int) -> None:
-        await self._register.scan(first_id - 1, slot, self._pump_all)
+        try:
+            await self._register.scan(first_id - 1, slot, self._pump_all)
+        except SpoolError as error:
+            self._break(error)
 
     # Work for the pools.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from relay import tls
 from relay.clock import Clock
 from relay.deliver.address import Address, AddressBook, Unresolved
-from relay.deliver.connection import Connection, Owner, SessionRefused
+from relay.deliver.connection import Connection, Owner, SessionRefused, TlsRefused
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
 from relay.route.route import Route, TlsMode
@@ -61,20 +61,41 @@ class Opener:
             raise OpeningFailed(str(error), is_fault=True) from None
         except Unresolved as error:
             raise OpeningFailed(str(error), is_fault=error.is_fault) from None
-        reasons: list[str] = []
-        is_fault = True
+        failures: list[tuple[Address, SessionRefused]] = []
         for address in addresses:
             try:
-                return await self._open_at(address, context, owner)
+                connection = await self._open_at(address, context, owner)
             except SessionRefused as error:
                 self._book.failed(address)
-                reasons.append(f"{address}: {error}")
-                is_fault = is_fault and error.is_fault
-        raise OpeningFailed("; ".join(reasons), is_fault=is_fault)
+                failures.append((address, error))
+                continue
+            for failed, why in failures:
+                self._record(
+                    trace.ConnectionFailed(self._route.name, str(failed), f"{why}; {address} is used")
+                )
+            return connection
+        is_fault = all(why.is_fault for _, why in failures)
+        raise OpeningFailed("; ".join(f"{failed}: {why}" for failed, why in failures), is_fault=is_fault)
 
     async def _open_at(self, address: Address, context: tls.ClientContext | None, owner: Owner) -> Connection:
         began_at = self._clock.monotonic()
-        connection = await self._connect(address, context, owner)
+        start_tls = _START_TLS[self._route.tls]
+        try:
+            connection = await self._try(address, context, owner, start_tls)
+        except TlsRefused:
+            if start_tls is not StartTls.IF_OFFERED:
+                raise
+            # RFC 7435 section 3: a handshake that fails must not stop mail that may go without.
+            connection = await self._try(address, context, owner, StartTls.NEVER)
+        self._book.worked(address)
+        seconds = self._clock.monotonic() - began_at
+        self._record(trace.ConnectionOpened(self._route.name, str(address), connection.tls, seconds))
+        return connection
+
+    async def _try(
+        self, address: Address, context: tls.ClientContext | None, owner: Owner, start_tls: StartTls
+    ) -> Connection:
+        connection = await self._connect(address, context, owner, start_tls)
         try:
             async with asyncio.timeout(self._route.command_timeout_s):
                 await connection.open(context, address.host)
@@ -84,18 +105,17 @@ class Opener:
         except BaseException:
             connection.abort("the session could not be opened")
             raise
-        self._book.worked(address)
-        seconds = self._clock.monotonic() - began_at
-        self._record(trace.ConnectionOpened(self._route.name, str(address), connection.tls, seconds))
         return connection
 
-    async def _connect(self, address: Address, context: tls.ClientContext | None, owner: Owner) -> Connection:
+    async def _connect(
+        self, address: Address, context: tls.ClientContext | None, owner: Owner, start_tls: StartTls
+    ) -> Connection:
         route, loop = self._route, asyncio.get_running_loop()
         is_implicit = route.tls is TlsMode.IMPLICIT
         try:
             async with asyncio.timeout(route.connect_timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._client(), route, address.host, self._clock, owner),
+                    lambda: Connection(self._client(start_tls), route, address.host, self._clock, owner),
                     address.ip,
                     address.port,
                     ssl=context if is_implicit else None,
@@ -110,7 +130,7 @@ class Opener:
             raise SessionRefused(f"cannot connect: {error.strerror or error}") from None
         return connection
 
-    def _client(self) -> Client:
+    def _client(self, start_tls: StartTls) -> Client:
         route, login = self._route, None
         if route.credentials is not None:
             # In clear only where the administrator asked for a connection without TLS.
@@ -118,7 +138,7 @@ class Opener:
             login = Login(route.credentials.username, route.credentials.password, in_clear=in_clear)
         return Client(
             self._options.hostname.encode("idna" if not self._options.hostname.isascii() else "ascii"),
-            start_tls=_START_TLS[route.tls],
+            start_tls=start_tls,
             is_encrypted=route.tls is TlsMode.IMPLICIT,
             login=login,
             use_bdat=route.use_bdat,

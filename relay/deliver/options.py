@@ -22,8 +22,9 @@ class DelivererOptions:
     idle connections as we write, but a mail that ends each one must not be tried at full speed for ever."""
     rebuild_slice: int = 5_000
     """Mails read from the spool between two turns of the loop, about 20 ms."""
-    deferred_slice: int = 1_000
-    """Deferred jobs put back at once, and jobs of a paused lane looked at for their age; the rest a tick later."""
+    deferred_slice: int = 10_000
+    """Deferred jobs put back at once, and jobs of a paused lane looked at for their age, some 20 ms; the rest
+    a tick later."""
     lane_backoff_first_s: float = 2.0
     """A lane's first pause after no address took a connection. Most outages are a restart of seconds."""
     lane_backoff_max_s: float = 300.0

@@ -144,3 +144,15 @@ async def test_a_next_hop_that_does_not_speak_tls_at_all_is_no_riddle(tmp_path: 
             await relay.until(lambda: relay.told(trace.ConnectionFailed))
             assert "does not speak TLS here" in relay.told(trace.ConnectionFailed)[0].reason
         sink.broken_rules.clear()  # it took the handshake for commands
+
+
+@in_loop
+async def test_opportunistic_tls_that_fails_gives_way_to_none(tmp_path: Path, authority: Authority) -> None:
+    script = speaking_tls(authority, replies={b"STARTTLS": b"220 but I cannot"})
+    async with Sink(script) as sink:
+        async with relaying(tmp_path, route_to(sink.port, tls=TlsMode.OPPORTUNISTIC)) as relay:
+            await relay.send()
+            await relay.until_empty()
+            assert relay.told(trace.ConnectionOpened)[0].tls == ""
+        assert sink.connections == 2
+        sink.broken_rules.clear()  # it took the handshake for commands
