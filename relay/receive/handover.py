@@ -77,7 +77,7 @@ class Handover(asyncio.Protocol):
         )  # a stream's is one; uvloop's is no subclass of it
         self._is_full = False
         self._lost.clear()
-        transport.set_write_buffer_limits(high=self._backlog_bytes)
+        self._transport.set_write_buffer_limits(high=self._backlog_bytes)
         self._say_hello()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -56,6 +56,11 @@ class Receiver:
         """Connections just now."""
         return len(self._common.sessions)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Replies that wait for clients to read them."""
+        return sum(session.unsent_bytes for session in self._common.sessions)
+
     async def start(self) -> None:
         """Drop what a dead predecessor in this slot streamed and never accepted, then listen."""
         self._store.abandon_partial([self._slot])
@@ -101,9 +106,13 @@ class Receiver:
         )
         self._servers.append(server)
 
-    def _tick(self) -> None:
+    def sweep(self) -> None:
+        """Look at all sessions and end what has waited for too long; comes by itself every SWEEP_S."""
         common = self._common
-        self._timer = common.loop.call_later(SWEEP_S, self._tick)
         now = common.now = common.clock.monotonic()
         for session in list(common.sessions):
             session.sweep(now)
+
+    def _tick(self) -> None:
+        self._timer = self._common.loop.call_later(SWEEP_S, self._tick)
+        self.sweep()

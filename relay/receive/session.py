@@ -150,6 +150,11 @@ class Session(asyncio.BufferedProtocol):
         self._unwritable = False
         self._advance()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Replies that the client has not read yet, as far as they have not left us."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     # The mail's side
 
     def mail_done(self, reply: Reply) -> None:
@@ -207,8 +212,6 @@ class Session(asyncio.BufferedProtocol):
             if event is None:
                 break
             self._handle(event)
-        else:
-            server.position = start
         if server.is_reading_content:
             self._stream()
         self._settle_buffer(start)

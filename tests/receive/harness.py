@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,11 +10,13 @@ from pathlib import Path
 import uvloop
 
 from relay.clock import Clock, SystemClock
+from relay.errors import SpoolError
 from relay.message.envelope import Envelope
 from relay.receive.options import Limits, ListenerOptions, ReceiverOptions
 from relay.receive.receiver import Receiver
 from relay.route.route import Route
 from relay.route.table import RouteTable
+from relay.spool.change import Accept, Change, Stream
 from relay.spool.commit import Committer
 from relay.spool.entry import Entry
 from relay.spool.handover import Queued
@@ -38,6 +40,37 @@ class Announced:
 
     def announce(self, queued: Queued) -> None:
         self.queued.append(queued)
+
+
+class HeldCommitter:
+    """A disk that takes as long as the test wants; `eager` ends each commit in the next turn of the loop."""
+
+    refusing: str | None = None
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.eager = False
+        self._waiting: list[Callable[[SpoolError | None], None]] = []
+
+    def submit(self, change: Change, done: Callable[[SpoolError | None], None]) -> None:
+        self.changes.append(change)
+        self._waiting.append(done)
+        if self.eager:
+            asyncio.get_running_loop().call_soon(self.release)
+
+    def release(self, error: SpoolError | None = None) -> None:
+        """End all commits that run."""
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done(error)
+
+    def contents(self) -> Iterator[bytes | bytearray]:
+        """What lies on the disk."""
+        for change in self.changes:
+            if isinstance(change, Stream):
+                yield change.data
+            elif isinstance(change, Accept):
+                yield change.head
 
 
 @dataclass
@@ -81,6 +114,7 @@ async def house(
     context: ServerContext | None = None,
     clock: Clock | None = None,
     store: MemoryStore | None = None,
+    held: HeldCommitter | None = None,
     routes: Sequence[Route] = ROUTES,
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
@@ -94,7 +128,15 @@ async def house(
     announced = Announced()
     options = ReceiverOptions("relay.example", 3, (replace(listener),), limits or Limits())
     receiver = Receiver(
-        options, [sock], RouteTable(routes), store, committer, announced, events.append, clock, [context]
+        options,
+        [sock],
+        RouteTable(routes),
+        store,
+        held or committer,
+        announced,
+        events.append,
+        clock,
+        [context],
     )
     await receiver.start()
     try:
@@ -159,6 +201,12 @@ class Client:
         assert (await self.say(b"MAIL FROM:<alice@example.com>\r\n")).startswith(b"250 2.1.0")
         assert (await self.say(b"RCPT TO:<%b>\r\n" % recipient)).startswith(b"250 2.1.5")
         assert (await self.say(b"DATA\r\n")).startswith(b"354 ")
+
+    def stop_reading(self) -> None:
+        """Leave what comes in the socket."""
+        transport = self.writer.transport
+        assert hasattr(transport, "pause_reading"), "a stream's transport can be paused"
+        transport.pause_reading()
 
     async def close(self) -> None:
         self.writer.close()
