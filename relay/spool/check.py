@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from relay.errors import RecordDamaged
 from relay.message.envelope import Envelope
 from relay.message.queue_id import format_id
-from relay.spool.codec import content_key, unseal, unseal_envelope, unseal_state
+from relay.spool.codec import join_content, unseal, unseal_envelope, unseal_state
 from relay.spool.options import SpoolOptions
 from relay.spool.store import Snapshot, Store
 
@@ -108,16 +108,11 @@ def _look_at_mail(report: Report, snapshot: Snapshot, key: bytes) -> None:
 def _look_at_content(report: Report, snapshot: Snapshot, key: bytes, envelope: Envelope) -> None:
     size = 0
     for index in range(envelope.chunks):
-        row = content_key(envelope.id, index)
-        record = snapshot.get("content", row)
-        if record is None:
-            report.add("content", key, f"content record {index} of {envelope.chunks} is missing")
-            return
         report.content_records += 1
         try:
-            size += len(unseal(row, record))
+            size += len(join_content(envelope.id, index, lambda row: snapshot.get("content", row)))
         except RecordDamaged as error:
-            report.add("content", key, f"content record {index}: {error}")
+            report.add("content", key, f"content record {index} of {envelope.chunks}: {error}")
             return
     report.content_bytes += size
     if size != envelope.size:
@@ -152,7 +147,7 @@ def _look_at_partial(report: Report, snapshot: Snapshot, key: bytes) -> None:
 
 def _look_at_owner(report: Report, snapshot: Snapshot, key: bytes) -> None:
     if snapshot.get("envelope", key[:8]) is None and snapshot.get("partial", key[:8]) is None:
-        report.add("content", key, f"content record {int.from_bytes(key[8:], 'big')} belongs to no mail")
+        report.add("content", key, f"content record {int.from_bytes(key[8:12], 'big')} belongs to no mail")
 
 
 def _look_aside(report: Report, snapshot: Snapshot, key: bytes) -> None:

@@ -242,7 +242,7 @@ class Committer:
         refused: dict[int, SpoolError] = {}
         for at, prepared in enumerate(batch):
             if not prepared.is_addition:
-                self._doomed.discard(prepared.id) if prepared.drop_chunks is not None else None
+                self._doomed.discard(prepared.id) if prepared.is_removal else None
             elif full is not None or prepared.id in self._doomed:
                 refused[at] = full or SpoolError("a record of this mail was not kept")
                 self._doomed.add(prepared.id) if prepared.envelope is None else self._doomed.discard(

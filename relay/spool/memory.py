@@ -11,7 +11,7 @@ from relay.message.envelope import Envelope
 from relay.message.queue_id import slot_of
 from relay.spool import codec
 from relay.spool.change import Change, RecipientState
-from relay.spool.codec import content_key, mail_key
+from relay.spool.codec import mail_key
 from relay.spool.entry import Damaged, Entry
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
@@ -28,6 +28,7 @@ class MemoryStore:
         self.state_rows: dict[bytes, bytes] = {}
         self.partial_rows: dict[bytes, bytes] = {}
         self.set_aside: dict[int, str] = {}
+        self._pieces: dict[int, list[bytes]] = {}
         self._size = 0
 
     def close(self) -> None:
@@ -48,33 +49,29 @@ class MemoryStore:
         for prepared in batch:
             if prepared.ends_partial:
                 self.partial_rows.pop(mail_key(prepared.id), None)
-            if prepared.drop_chunks is not None:
+            if prepared.is_removal:
                 self._drop(prepared.id)
 
     def _put(self, prepared: Prepared) -> None:
         for row, rows in (
-            (prepared.content, self.content_rows),
             (prepared.envelope, self.envelope_rows),
             (prepared.state, self.state_rows),
             (prepared.partial, self.partial_rows),
         ):
             if row is not None:
                 rows[row[0]] = row[1]
-        if prepared.content is not None:
-            self._size += len(prepared.content[1])
+        for key, record in prepared.content:
+            self.content_rows[key] = record
+            self._size += len(record)
+        if prepared.content:
+            self._pieces.setdefault(prepared.id, []).extend([key for key, _ in prepared.content])
 
     def _drop(self, id: int) -> None:
         key = mail_key(id)
         self.envelope_rows.pop(key, None)
         self.state_rows.pop(key, None)
-        for content in self._content_keys(id):
-            self._size -= len(self.content_rows.pop(content))
-
-    def _content_keys(self, id: int) -> list[bytes]:
-        if content_key(id, 1) not in self.content_rows:
-            return [key for key in (content_key(id, 0),) if key in self.content_rows]
-        key = mail_key(id)
-        return [content for content in self.content_rows if content[:8] == key]
+        for content in self._pieces.pop(id, ()):
+            self._size -= len(self.content_rows.pop(content, b""))
 
     def read(self, id: int) -> tuple[Envelope, bytes] | None:
         """Envelope and content record 0; None when the mail is not there; RecordDamaged."""
@@ -86,11 +83,7 @@ class MemoryStore:
 
     def content(self, id: int, index: int) -> bytes:
         """A content record; RecordDamaged when it is damaged or missing."""
-        key = content_key(id, index)
-        record = self.content_rows.get(key)
-        if record is None:
-            raise RecordDamaged(f"content record {index} is missing")
-        return bytes(codec.unseal(key, record))
+        return codec.join_content(id, index, self.content_rows.get)
 
     def state(self, id: int) -> tuple[RecipientState, ...] | None:
         """Where the recipients stand; None: nothing happened yet; RecordDamaged."""

@@ -1,7 +1,7 @@
 """The spool on a disk: LMDB tables, one durable transaction a batch.
 
     envelope   id            who, to whom, how it came
-    content    id ‖ index    the mail's bytes, in records of at most MAX_RECORD_BYTES
+    content    id ‖ index ‖ part   the mail's bytes: records of at most MAX_RECORD_BYTES, in pieces
     state      id            where the recipients stand, once something happened
     partial    id            streamed, not accepted yet
     damaged    id ‖ …        moved aside: the reason, and the raw records (see `_ASIDE`)
@@ -32,7 +32,7 @@ from relay.message.queue_id import slot_of
 from relay.spool import codec
 from relay.spool.ballast import Ballast
 from relay.spool.change import Change, RecipientState
-from relay.spool.codec import content_key, mail_key
+from relay.spool.codec import mail_key
 from relay.spool.entry import Damaged, Entry
 from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
@@ -46,8 +46,8 @@ _TABLES = ("envelope", "content", "state", "partial", "damaged", "meta")
 _ASIDE = {"reason": b"r", "envelope": b"e", "content": b"c", "state": b"s"}
 """Second part of a key in `damaged`; the rest of the original key, if any, follows."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_QUARANTINE_STEP = 64
-"""Content records moved aside in one transaction: 16 MiB of dirty pages in memory."""
+_QUARANTINE_STEP = 512
+"""Pieces of content moved aside in one transaction: 8 MiB of dirty pages in memory."""
 _PARTIAL_STEP = 1_000
 
 _Transaction: TypeAlias = "lmdb.Transaction[bytes]"
@@ -163,12 +163,12 @@ class Store:
             self._commit(batch, on_written)
 
     def _commit(self, batch: Sequence[Prepared], on_written: Callable[[], None]) -> None:
-        contents = [p.content for p in batch if p.content is not None]
+        contents = [row for p in batch for row in p.content]
         envelopes = [p.envelope for p in batch if p.envelope is not None]
         states = [p.state for p in batch if p.state is not None]
         partials = [p.partial for p in batch if p.partial is not None]
         ended = [mail_key(p.id) for p in batch if p.ends_partial]
-        dropped = [p for p in batch if p.drop_chunks is not None]
+        removed = [mail_key(p.id) for p in batch if p.is_removal]
         # Rows are put table by table: each call below gives the interpreter away, and beside a busy loop
         # getting it back can take a switch interval.
         with self._writing() as txn:
@@ -182,50 +182,35 @@ class Store:
                     txn.cursor(table).putmulti(rows)
             for key in ended:
                 txn.delete(key, db=self._partial)
-            for prepared in dropped:
-                self._drop(txn, prepared.id, prepared.drop_chunks)
+            if removed:
+                self._remove(txn, removed)
             on_written()
 
-    def _drop(self, txn: _Transaction, id: int, chunks: int | None) -> None:
-        key = mail_key(id)
-        txn.delete(key, db=self._envelope)
-        # Looking is cheaper than deleting what is not there: most mails leave without a state.
-        if txn.get(key, db=self._state) is not None:
-            txn.delete(key, db=self._state)
-        if chunks == 1:
-            txn.delete(content_key(id, 0), db=self._content)
-        else:
-            self._drop_content(txn, key)
-
-    def _drop_content(self, txn: _Transaction, key: bytes) -> None:
-        cursor = txn.cursor(self._content)
-        found = cursor.set_range(key)
-        while found and cursor.key()[:8] == key:
-            found = cursor.delete()
+    def _remove(self, txn: _Transaction, keys: Sequence[bytes]) -> None:
+        contents = txn.cursor(self._content)
+        for key in keys:
+            txn.delete(key, db=self._envelope)
+            # Looking is cheaper than deleting what is not there: most mails leave without a state.
+            if txn.get(key, db=self._state) is not None:
+                txn.delete(key, db=self._state)
+            _remove_content(contents, key)
 
     # Reading
 
     def read(self, id: int) -> tuple[Envelope, bytes] | None:
         """Envelope and content record 0; None when the mail is not there; RecordDamaged."""
-        key, first = mail_key(id), content_key(id, 0)
+        key = mail_key(id)
         with self._viewing() as txn:
             record = txn.get(key, db=self._envelope)
             if record is None:
                 return None
             envelope = codec.unseal_envelope(key, record)
-            head = txn.get(first, db=self._content)
-            if head is None:
-                raise RecordDamaged("content record 0 is missing")
-            return envelope, bytes(codec.unseal(first, head))
+            return envelope, codec.join_content(id, 0, lambda key: txn.get(key, db=self._content))
 
     def content(self, id: int, index: int) -> bytes:
         """A content record; RecordDamaged when it is damaged or missing."""
-        key = content_key(id, index)
         with self._viewing() as txn:
-            record = txn.get(key, db=self._content)
-            if record is None:
-                raise RecordDamaged(f"content record {index} is missing")
-            return bytes(codec.unseal(key, record))
+            return codec.join_content(id, index, lambda key: txn.get(key, db=self._content))
 
     def state(self, id: int) -> tuple[RecipientState, ...] | None:
         """Where the recipients stand; None: nothing happened yet; RecordDamaged."""
@@ -323,8 +308,9 @@ class Store:
         ids = [id for id in self.partial() if slot_of(id) in slots]
         for start in range(0, len(ids), _PARTIAL_STEP):
             with self._writing() as txn:
+                contents = txn.cursor(self._content)
                 for id in ids[start : start + _PARTIAL_STEP]:
-                    self._drop_content(txn, mail_key(id))
+                    _remove_content(contents, mail_key(id))
                     txn.delete(mail_key(id), db=self._partial)
         return len(ids)
 
@@ -435,6 +421,12 @@ class Snapshot:
     def is_reason(self, key: bytes) -> bool:
         """The row of `damaged` with this key says why a mail was moved aside."""
         return key[8:] == _ASIDE["reason"]
+
+
+def _remove_content(cursor: "lmdb.Cursor[bytes]", key: bytes) -> None:
+    found = cursor.set_range(key)
+    while found and cursor.key()[:8] == key:
+        found = cursor.delete()
 
 
 def _translated(error: lmdb.Error) -> SpoolError:

@@ -12,7 +12,7 @@ import pytest
 
 from relay.errors import ConfigurationError, RecordDamaged, SpoolFull
 from relay.spool.change import Abandon, Accept, RecipientState, Record, Remove, Status, Stream
-from relay.spool.codec import content_key, mail_key, seal
+from relay.spool.codec import PIECE_BYTES, content_key, content_rows, join_content, mail_key, seal
 from relay.spool.entry import Damaged, Entry
 from relay.spool.memory import MemoryStore
 from relay.spool.options import MIB
@@ -88,6 +88,29 @@ def test_a_removed_mail_leaves_nothing(spool: Store | MemoryStore, chunks: int) 
         with pytest.raises(RecordDamaged):
             spool.content(7, index)
     assert spool.content(8, 0) == b"hello"
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES, 262_144]
+)
+def test_content_of_any_size_comes_back_from_its_pieces(spool: Store | MemoryStore, size: int) -> None:
+    body = bytes(range(251)) * (size // 251 + 1)
+    spool.apply([Stream(7, 1, body[:size]), accept(7, body[:size], chunks=2), accept(8, b"next")])
+    assert spool.content(7, 1) == body[:size]
+    mail = spool.read(7)
+    assert mail is not None and mail[1] == body[:size]
+    spool.apply([Remove(7, 2)])
+    assert spool.scan()[0] == spool.scan()[-1]
+    with pytest.raises(RecordDamaged):
+        spool.content(7, 1)
+
+
+def test_a_missing_piece_is_damage() -> None:
+    rows = dict(content_rows(7, 0, b"x" * (2 * PIECE_BYTES + 5)))
+    assert len(rows) == 3
+    for key in rows:
+        with pytest.raises(RecordDamaged):
+            join_content(7, 0, {other: rows[other] for other in rows if other != key}.get)
 
 
 def test_an_abandoned_mail_leaves_nothing(spool: Store | MemoryStore) -> None:
