@@ -225,3 +225,85 @@ def _is_name(name: bytes) -> bool:
 def _may_become_field(line: bytes) -> bool:
     """Whether more bytes could make a field of this beginning of a line, or a blank line."""
     return line in (b"", b"\r") or _is_name(line.rstrip(b" \t"))
+
+
+def simple_body(body: bytes) -> bytes:
+    """RFC 6376 section 3.4.3."""
+    # "ignores all empty lines at the end of the message body. An empty line is a line of zero length after
+    # removal of the line terminator."
+    while body[-2:] == b"\r\n":
+        body = body[:-2]
+    # "If there is no body or no trailing CRLF on the message body, a CRLF is added. It makes no other changes".
+    return body + b"\r\n"
+
+
+def relaxed_body(body: bytes) -> bytes:
+    """RFC 6376 section 3.4.4."""
+    out = bytearray()
+    index = 0
+    while index < len(body):
+        end = index
+        while end < len(body) and body[end] in b" \t":
+            end += 1
+        if end == index:
+            out.append(body[index])
+            index += 1
+        else:
+            # "Ignore all whitespace at the end of lines. Implementations MUST NOT remove the CRLF at the end of the
+            # line." and "Reduce all sequences of WSP within a line to a single SP character."
+            if end < len(body) and body[end : end + 2] != b"\r\n":
+                out += b" "
+            index = end
+    # "Ignore all empty lines at the end of the message body. [...] If the body is non-empty but does not end with a
+    # CRLF, a CRLF is added." Erratum 1384: a body of nothing but empty lines is empty.
+    while out[-2:] == b"\r\n":
+        del out[-2:]
+    return bytes(out + b"\r\n" if out else out)
+
+
+def simple_field(field: Field) -> bytes:
+    """RFC 6376 section 3.4.1, of a field without white space before its colon."""
+    # "The simple header canonicalization algorithm does not change header fields in any way."
+    return field.name + b":" + field.value + b"\r\n"
+
+
+def relaxed_field(field: Field) -> bytes:
+    """RFC 6376 section 3.4.2."""
+    # "Unfold all header field continuation lines": only the line ends go.
+    unfolded = bytearray()
+    for index, octet in enumerate(field.value):
+        if octet != LF and field.value[index : index + 2] != b"\r\n":
+            unfolded.append(octet)
+    value = bytearray()
+    for octet in unfolded:
+        # "Convert all sequences of one or more WSP characters to a single SP character."
+        if octet not in b" \t":
+            value.append(octet)
+        elif value[-1:] != b" ":
+            value += b" "
+    # "Delete all WSP characters at the end of each unfolded header field value" and "any WSP characters remaining
+    # before and after the colon". "Convert all header field names (not the header field values) to lowercase."
+    return field.name.lower() + b":" + bytes(value).strip(b" ") + b"\r\n"
+
+
+def select(
+    fields: list[Field], names: list[bytes], oversigned: list[bytes]
+) -> tuple[list[bytes], list[Field]]:
+    """What h= lists and the fields it means; names in lower case."""
+    listed: list[bytes] = []
+    chosen: list[Field] = []
+    for name in names:
+        # RFC 6376 section 5.4.2: "Signers choosing to sign an existing header field that occurs more than once in
+        # the message (such as Received) MUST sign the physically last instance of that header field in the header
+        # block. Signers wishing to sign multiple instances of such a header field MUST include the header field name
+        # multiple times in the "h=" tag of the DKIM-Signature header field and MUST sign such header fields in order
+        # from the bottom of the header field block to the top."
+        for field in reversed(fields):
+            if field.name.lower() == name:
+                listed.append(name)
+                chosen.append(field)
+        # "The signer MAY include more instances of a header field name in "h=" than there are actual corresponding
+        # header fields so that the signature will not verify if additional header fields of that name are added."
+        if name in oversigned:
+            listed.append(name)
+    return listed, chosen
