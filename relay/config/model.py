@@ -43,6 +43,7 @@ class SpoolTable(Table):
     path: Text
     map_size: Size | None = None
     free_space_floor: Size | None = None
+    ballast: Size | None = None
     max_batch: Size | None = None
     max_batch_changes: Count | None = None
     max_waiting: Size | None = None

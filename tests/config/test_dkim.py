@@ -8,8 +8,9 @@ from relay.config.configuration import Configuration
 from relay.config.dkim import first_gap, moment_text
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
-from relay.identity.dkim import OVERSIGN, DomainPolicy, Existing, KeyRing, OnFailure, Selector
+from relay.identity.dkim import DomainPolicy, Existing, KeyRing, OnFailure, Selector
 from relay.message.dkim.canonical import Canonicalization
+from relay.message.dkim.signature import DEFAULT_OVERSIGN
 from tests.fakes.clock import FakeClock
 from tests.identity.keys import ed25519_key, ed25519_pem, rsa_pem, write_key
 
@@ -88,7 +89,7 @@ def test_the_least_table_has_defaults_for_the_rest(folder: Folder) -> None:
     assert (policy.existing, policy.on_failure) == (Existing.SIGN, OnFailure.DEFER)
     assert (policy.subdomains, policy.oversign, policy.identity, policy.lifetime_s) == (
         False,
-        OVERSIGN,
+        DEFAULT_OVERSIGN,
         None,
         None,
     )

@@ -12,6 +12,7 @@ from relay.config.build import key_of
 from relay.config.configuration import Configuration
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import find, read
+from relay.config.table import Table
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
 from relay.receive.options import LOOPBACK, Limits, ListenerTls
@@ -350,7 +351,7 @@ retry_factor = 3
         (Route, model.RouteTable, {"credentials"}),
     ],
 )
-def test_every_option_has_a_key(options: type, table: type[model.Table], elsewhere: set[str]) -> None:
+def test_every_option_has_a_key(options: type, table: type[Table], elsewhere: set[str]) -> None:
     keys = {key_of(option.name) for option in fields(options) if option.name not in elsewhere}
     assert keys - table.model_fields.keys() == set()
     others = {"host", "username", "password_file", "password_env"}
