@@ -20,15 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from relay._fastpath import (
-    ERROR_BARE_CR,
-    ERROR_BARE_LF,
-    ERROR_LINE_LENGTH,
-    ERROR_NONE,
-    ERROR_NUL,
-    ERROR_SIZE,
-    DataDecoder,
-)
 from relay.smtp.command import (
     MailCommand,
     RcptCommand,
@@ -37,6 +28,7 @@ from relay.smtp.command import (
     parse_mail,
     parse_rcpt,
 )
+from relay.smtp.content import ContentReader
 from relay.smtp.extension import Extensions, ehlo_reply
 from relay.smtp.reply import Reply
 
@@ -86,29 +78,25 @@ Event = MailCommand | RcptCommand | Signal
 
 
 class Server:
-    """One session. Attributes are for reading; only `content` may be replaced by the driver."""
+    """One session. Attributes are for reading."""
 
     __slots__ = (
-        "_chunk_left", "_chunk_refusal", "_commands", "_decoder", "_errors", "_last_chunk", "_options", "_out",
-        "_overlong", "_waiting_for", "content", "helo", "is_chunked", "is_extended", "is_tls", "mail", "mails",
-        "phase", "position", "recipients", "refused", "said_quit",
+        "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for", "helo", "is_chunked",
+        "is_extended", "is_tls", "mail", "mails", "phase", "position", "recipients", "refused", "said_quit",
     )  # fmt: skip
 
     def __init__(self, options: ServerOptions, *, is_tls: bool = False) -> None:
         self._options = options
-        self._decoder = DataDecoder(
+        self._content = ContentReader(
             refuse_bare_lf=options.refuse_bare_lf,
-            max_line=options.content_line_bytes,
-            limit=options.message_bytes,
+            max_line_bytes=options.content_line_bytes,
+            max_bytes=options.message_bytes,
         )
         self._out: list[bytes] = []
         self._commands = 0
         self._errors = 0
         self._overlong = False
         self._waiting_for: Event | None = None
-        self._chunk_left = 0
-        self._last_chunk = False
-        self._chunk_refusal: Reply | None = None
         self.phase = Phase.COMMAND
         self.position = 0
         """Index of the first byte that `next_event` has not taken."""
@@ -119,11 +107,15 @@ class Server:
         self.recipients = 0
         self.is_chunked = False
         """The mail comes in BDAT chunks, and the first has begun."""
-        self.content = bytearray()
         self.mails = 0
         self.said_quit = False
         self.refused: list[tuple[str, Reply]] = []
         """Commands that got 4yz or 5yz since the driver last emptied it."""
+
+    @property
+    def content(self) -> bytearray:
+        """What was decoded of the mail and not yet taken; the driver may take from it, and has it all at its end."""
+        return self._content.decoded
 
     @property
     def has_output(self) -> bool:
@@ -170,14 +162,15 @@ class Server:
                 begin, self.position = self.position, eol + 1
                 event = self._take_line(bytes(buffer[begin:eol]), self.position < end)
             elif self.phase is Phase.DATA:
-                self.position = self._decoder.feed(buffer, self.position, end, self.content)
-                if not self._decoder.finished:
+                self.position = self._content.read_data(buffer, self.position, end)
+                if not self._content.data_has_ended:
                     return None
                 event = self._end_content("DATA")
             elif self.phase is Phase.CHUNK:
-                if self._chunk_left and self.position == end:
+                self.position = self._content.read_chunk(buffer, self.position, end)
+                if not self._content.chunk_has_ended:
                     return None
-                event = self._take_chunk(buffer, end)
+                event = self._end_chunk()
             else:
                 return None
             if event is not None:
@@ -253,7 +246,7 @@ class Server:
         if isinstance(command, Reply):
             return self._refuse("MAIL", command)
         if command.size > self._options.message_bytes:
-            return self._refuse("MAIL", self._too_large())
+            return self._refuse("MAIL", self._content.too_large())
         return self._ask(command)
 
     def _rcpt(self, rest: bytes, more_follows: bool) -> Event | None:
@@ -279,7 +272,7 @@ class Server:
             return self._refuse("DATA", Reply(503, "5.5.1", "BDAT and DATA do not mix"))
         if not self.recipients:
             return self._refuse("DATA", _NO_RECIPIENTS)
-        self._decoder.reset()
+        self._content.begin()
         self._out.append(_GO_ON)
         self.phase = Phase.DATA
         return None
@@ -291,20 +284,16 @@ class Server:
             self._refuse("BDAT", command)
             self.phase = Phase.CLOSED
             return None
-        self._chunk_left = command.size
-        self._last_chunk = command.is_last
-        self._chunk_refusal = None
-        self.phase = Phase.CHUNK
+        refusal = None
         if self.mail is None:
-            self._chunk_refusal = _NO_TRANSACTION
+            refusal = _NO_TRANSACTION
         elif not self.recipients:
-            self._chunk_refusal = _NO_RECIPIENTS
-        else:
-            if not self.is_chunked:
-                self._decoder.reset()
-                self.is_chunked = True
-            if self._decoder.size + command.size > self._options.message_bytes:
-                self._chunk_refusal = self._too_large()
+            refusal = _NO_RECIPIENTS
+        elif not self.is_chunked:
+            self._content.begin()
+            self.is_chunked = True
+        self._content.begin_chunk(command, refusal)
+        self.phase = Phase.CHUNK
         return None
 
     def _ehlo(self, rest: bytes, more_follows: bool) -> Event | None:
@@ -378,49 +367,32 @@ class Server:
 
     # Content
 
-    def _take_chunk(self, buffer: bytearray, end: int) -> Event | None:
-        """Bytes of a BDAT chunk; a refused one is read to its end, else its bytes are parsed as commands."""
-        stop = min(end, self.position + self._chunk_left)
-        if self._chunk_refusal is None:
-            self._decoder.feed_raw(buffer, self.position, stop, self.content)
-        self._chunk_left -= stop - self.position
-        self.position = stop
-        return None if self._chunk_left else self._end_chunk()
-
     def _end_chunk(self) -> Event | None:
-        self.phase = Phase.COMMAND
-        if self._chunk_refusal is not None:
-            self._refuse("BDAT", self._chunk_refusal)
-            # RFC 3030 section 2: after a failure the transaction is over; further chunks get 503.
-            return self._drop_content()
-        if self._last_chunk:
-            self._decoder.end_raw(self.content)
+        content = self._content
+        refusal = content.chunk_refusal
+        if refusal is None and content.is_last_chunk:
             return self._end_content("BDAT")
-        if self._decoder.error != ERROR_NONE:
-            self._refuse("BDAT", self._content_reply())
+        self.phase = Phase.COMMAND
+        refusal = refusal or content.fault()
+        if refusal is not None:
+            # RFC 3030 section 2: after a failure the transaction is over; further chunks get 503.
+            self._refuse("BDAT", refusal)
             return self._drop_content()
-        self._say(Reply(250, "2.0.0", f"{self._decoder.size} bytes so far"))
+        self._say(Reply(250, "2.0.0", f"{content.size} bytes so far"))
         return None
 
     def _end_content(self, command: str) -> Event | None:
-        if self._decoder.error == ERROR_NONE:
+        fault = self._content.fault()
+        if fault is None:
             return self._ask(Signal.END_OF_CONTENT)
         self.phase = Phase.COMMAND
-        self._refuse(command, self._content_reply())
+        self._refuse(command, fault)
         return self._drop_content()
 
     def _drop_content(self) -> Event | None:
         had_content = self.mail is not None
         self._end_transaction()
         return Signal.CONTENT_REFUSED if had_content else None
-
-    def _content_reply(self) -> Reply:
-        if self._decoder.error == ERROR_SIZE:
-            return self._too_large()
-        return Reply(554, "5.6.0", _CONTENT_ERRORS[self._decoder.error])
-
-    def _too_large(self) -> Reply:
-        return Reply(552, "5.3.4", f"A mail may have {self._options.message_bytes} bytes")
 
     # What they lean on
 
@@ -451,20 +423,13 @@ class Server:
         self.mail = None
         self.recipients = 0
         self.is_chunked = False
-        if self.content:
-            self.content = bytearray()
+        self._content.drop()
 
 
 _GO_ON = Reply(354, "", "End the mail with <CR><LF>.<CR><LF>").encode()
 _NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
 _NO_TRANSACTION = Reply(503, "5.5.1", "Say MAIL first")
 _NO_RECIPIENTS = Reply(554, "5.5.1", "No recipient was accepted")
-_CONTENT_ERRORS = {
-    ERROR_BARE_CR: "The mail holds a CR without LF",
-    ERROR_BARE_LF: "The mail holds an LF without CR",
-    ERROR_NUL: "The mail holds a NUL",
-    ERROR_LINE_LENGTH: "The mail holds a line that is too long",
-}
 _COMMANDS: dict[bytes, Callable[[Server, bytes, bool], Event | None]] = {
     b"MAIL": Server._mail,
     b"RCPT": Server._rcpt,
