@@ -18,16 +18,10 @@ from enum import Enum
 from relay.errors import RelayError
 from relay.identity.dkim_key import SigningKey
 from relay.message.dkim.canonical import Canonicalization
-from relay.message.dkim.signature import Algorithm, SigningOptions
+from relay.message.dkim.signature import DEFAULT_OVERSIGN, Algorithm, SigningOptions
 
 CACHE_MAX = 4096
 """From domains remembered; a relay for applications sees few. Starting over is cheap."""
-OVERSIGN = (
-    b"From", b"To", b"Cc", b"Subject", b"Date", b"Message-ID", b"MIME-Version", b"Content-Type",
-    b"Reply-To", b"List-Unsubscribe", b"List-Unsubscribe-Post",
-)  # fmt: skip
-"""Signed once more than they are there, so that nobody can add one: a second From or Subject is what
-a reader would be shown, a second Content-Type what the body would be read as (RFC 6376 section 8.15)."""
 
 
 class Existing(Enum):
@@ -87,7 +81,7 @@ class DomainPolicy:
     """Sign mail from subdomains too, with this domain as d= (DMARC's relaxed alignment)."""
     header: Canonicalization = Canonicalization.RELAXED
     body: Canonicalization = Canonicalization.RELAXED
-    oversign: tuple[bytes, ...] = OVERSIGN
+    oversign: tuple[bytes, ...] = DEFAULT_OVERSIGN
     existing: Existing = Existing.SIGN
     on_failure: OnFailure = OnFailure.DEFER
     identity: bytes | None = None
@@ -150,6 +144,14 @@ class KeyRing:
             for spelling in {policy.domain, unicode_domain(policy.domain)}:
                 if self._by_domain.setdefault(spelling, policy) is not policy:
                     raise ValueError(f"two policies are for {policy.domain.decode()}")
+        # Made once: options keep what is the same for all mails, and making them costs more than a look-up.
+        self._signers = {
+            (policy.domain, selector.name): Signer(policy.options(selector), selector.key)
+            for policy in self.policies
+            for selector in policy.selectors
+        }
+        if len(self._signers) != sum(len(policy.selectors) for policy in self.policies):
+            raise ValueError("two selectors of a domain have one name")
         self._choices: dict[bytes, _Choice] = {}
 
     def __bool__(self) -> bool:
@@ -186,7 +188,7 @@ class KeyRing:
         if policy is None:
             choice = _Choice(None, (), -math.inf, math.inf)
         else:
-            signers = tuple(Signer(policy.options(selector), selector.key) for selector in policy.active(now))
+            signers = tuple(self._signers[policy.domain, selector.name] for selector in policy.active(now))
             moments = [moment for each in policy.selectors for moment in (each.since, each.until)]
             choice = _Choice(
                 policy,

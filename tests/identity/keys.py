@@ -21,13 +21,16 @@ def openssl(*arguments: str | Path, stdin: bytes = b"") -> bytes:
     return subprocess.run(command, input=stdin, capture_output=True, check=True, timeout=30).stdout
 
 
-@functools.cache
 def rsa_pem(bits: int = 2048, number: int = 0) -> bytes:
     """A PKCS#8 key; the same for the same arguments, as making one takes a tenth of a second."""
+    return _rsa_pem(bits, number)
+
+
+@functools.cache
+def _rsa_pem(bits: int, number: int) -> bytes:
     return _pem(rsa.generate_private_key(public_exponent=65537, key_size=bits))
 
 
-@functools.cache
 def ed25519_pem(number: int = 0) -> bytes:
     """A PKCS#8 key made from a number."""
     return _pem(ed25519.Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big")))
