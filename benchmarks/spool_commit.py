@@ -18,7 +18,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import resource
+import os
 import shutil
 import sys
 import tempfile
@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--switch", type=float, nargs="*", default=list(SWITCH_S))
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    print(json.dumps({"cpu": resource.getpagesize(), "python": sys.version.split()[0]}), flush=True)
+    print(json.dumps({"cpus": os.cpu_count(), "python": sys.version.split()[0]}), flush=True)
     for size in options.sizes:
         for switch_s in options.switch:
             for scene in ("idle", "work", "busy", "relay"):
