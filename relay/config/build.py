@@ -13,7 +13,7 @@ from relay import tls
 from relay.config import certificate, secret
 from relay.config.configuration import Configuration, ConsoleOptions, Listener, RelayOptions
 from relay.config.dkim import DkimBuilder
-from relay.config.model import ConsoleTable, File, ListenerTable, RouteTable
+from relay.config.model import File, ListenerTable, RouteTable
 from relay.config.table import Table
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
@@ -73,7 +73,7 @@ class Builder:
             deliverer=given(deliverer, file.deliver),
             listeners=self._listeners(file.listener),
             routes=self._routes(file.route),
-            console=self._console(file.console),
+            console=self._console(file),
             dkim=DkimBuilder(self._path.parent, self._now, self.problems, self.warnings).build(file.dkim),
             secret_names=frozenset(self._secret_names),
             warnings=tuple(self.warnings),
@@ -233,10 +233,16 @@ class Builder:
             self.warnings.append(f"{key}.password_file: {warning}")
         return password
 
-    def _console(self, table: ConsoleTable | None) -> ConsoleOptions | None:
+    def _console(self, file: File) -> ConsoleOptions | None:
+        table = file.console
         if table is None:
             return None
-        return ConsoleOptions(*endpoint(table.address)) if table.address else ConsoleOptions()
+        console = ConsoleOptions(*endpoint(table.address)) if table.address else ConsoleOptions()
+        if console.port and any(
+            endpoint(each.address) == (console.host, console.port) for each in file.listener
+        ):
+            self.problems.append("console.address: a listener has it already; change one of them")
+        return console
 
     def _judge(self, key: str, examine: Callable[[], str | None]) -> None:
         try:

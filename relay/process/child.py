@@ -47,16 +47,11 @@ class Child:
         hidden = NOT_INHERITED.union(secret_names)
         environment = {name: value for name, value in os.environ.items() if name not in hidden}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCE), os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(
-            # -P: the current folder is nobody's library.
-            [sys.executable, "-P", "-m", module, role],
-            stdin=self._line.far.fileno(),
-            stdout=2,
-            pass_fds=tuple(descriptors),
-            env=environment,
-            # Not of the terminal's foreground group: Ctrl-C is the supervisor's to answer.
-            process_group=0,
-        )
+        try:
+            self._process = _start([module, role], self._line.far.fileno(), descriptors, environment)
+        except OSError:
+            self._line.close()
+            raise
         self._line.assign(assignment)
         self._pidfd = os.pidfd_open(self._process.pid)
         loop.add_reader(self._pidfd, self._end)
@@ -98,3 +93,18 @@ class Child:
         self._line.close()
         if not self.ended.done():
             self.ended.set_result(status)
+
+
+def _start(
+    arguments: list[str], line: int, descriptors: Collection[int], environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        # -P: the current folder is nobody's library.
+        [sys.executable, "-P", "-m", *arguments],
+        stdin=line,
+        stdout=2,
+        pass_fds=tuple(descriptors),
+        env=environment,
+        # Not of the terminal's foreground group: Ctrl-C is the supervisor's to answer.
+        process_group=0,
+    )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from relay.clock import Clock
 from relay.process.child import Child
-from relay.trace.event import ProcessEnded, Record
+from relay.trace.event import ProcessEnded, Record, Waiting
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 30.0
@@ -38,9 +38,6 @@ class Seat:
         self.role = role
         self.child: Child | None = None
         self.ready = asyncio.Event()
-        self.first_status: int | None = None
-        """Status of a child that ended before any was ready."""
-        self.ended_first = asyncio.Event()
         self._start = start
         self._record = record
         self._clock = clock
@@ -50,10 +47,15 @@ class Seat:
         self._is_stopping = False
 
     def fill(self) -> None:
-        """Start a child."""
+        """Start a child; when the machine has no room for it, later."""
         self._timer = None
-        self.child = self._start(self.ready.set)
-        self.child.ended.add_done_callback(self._ended)
+        try:
+            self.child = self._start(self.ready.set)
+        except OSError as error:
+            self._record(Waiting(role=self.role, reason=f"cannot be started: {error}"))
+            self._timer = asyncio.get_running_loop().call_later(self._next_backoff_s(0.0), self.fill)
+        else:
+            self.child.ended.add_done_callback(self._ended)
 
     def kill_if_hung(self) -> None:
         """A child that stands still is ended; its end starts the next."""
@@ -89,13 +91,11 @@ class Seat:
         if child is None or ended.cancelled():
             return
         status = ended.result()
-        if not self.ready.is_set() and self.first_status is None:
-            self.first_status = status
         self.ready.clear()
         delay = -1.0
         if not self._is_stopping:
             delay = self._next_backoff_s(child.lived_s)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._refill)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.fill)
         self._record(
             ProcessEnded(
                 role=self.role,
@@ -105,13 +105,6 @@ class Seat:
             )
         )
         self._on_end(self, child.pid, status)
-
-    def _refill(self) -> None:
-        # No process, no memory: the next pause may see better times.
-        try:
-            self.fill()
-        except OSError:
-            self._timer = asyncio.get_running_loop().call_later(self._next_backoff_s(0.0), self._refill)
 
     def _next_backoff_s(self, lived_s: float) -> float:
         if lived_s >= HEALTHY_AFTER_S:

@@ -19,6 +19,8 @@ from relay.trace.tally import Tally
 
 def serve(path: Path) -> Exit:
     """Run the relay until a signal ends it; InvalidConfiguration when it cannot even begin."""
+    # Spool, sockets and counts are nobody else's business.
+    os.umask(0o077)
     configuration = read(path, SystemClock.now())
     return asyncio.run(_serve(configuration))
 

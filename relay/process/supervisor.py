@@ -11,6 +11,7 @@ second signal ends everything at once; what was acknowledged is in the spool.
 
 import asyncio
 import signal
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,8 +84,11 @@ class Supervisor:
         await asyncio.wait((self._end, living), return_when=asyncio.FIRST_COMPLETED)
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)
-        status = self._end.result() if self._end.done() else Exit.SOFTWARE
-        return await self._drain(status)
+        if self._end.done():
+            return await self._drain(self._end.result())
+        trail = "".join(traceback.format_exception(living.exception()))
+        self._record(ProcessFailed(role=ROLE, reason=trail))
+        return await self._drain(Exit.SOFTWARE)
 
     async def _live(self) -> None:
         for seat in self._seats():
@@ -117,9 +121,9 @@ class Supervisor:
             self._record(ConfigurationRefused(path=str(path), problems=(str(error),)))
             return
         fresh = self._plan(new).receivers()
+        self._receivers += fresh
         for seat in fresh:
             seat.fill()
-        self._receivers += fresh
         if not await wait_ready(fresh, READY_WITHIN_S):
             await self._dismiss(fresh, 0.0)
             self._sockets.keep(self._configuration)

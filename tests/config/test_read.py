@@ -167,6 +167,16 @@ def test_two_listeners_on_one_address_are_refused(folder: Folder) -> None:
     assert problem.startswith("listener[1].address: listener[0] has")
 
 
+def test_a_console_on_a_listener_is_refused(folder: Folder) -> None:
+    problem = folder.problem(LEAST + '[console]\naddress = "127.0.0.1:2525"\n')
+    assert problem.startswith("console.address: a listener has it already")
+
+
+def test_a_console_has_a_default_address(folder: Folder) -> None:
+    console = folder.read(LEAST + "[console]\n").console
+    assert console is not None and (console.host, console.port) == ("127.0.0.1", 9525)
+
+
 def test_two_routes_of_one_name_are_refused(folder: Folder) -> None:
     extra = '[[route]]\nname = "smarthost"\nhost = "b.example.net"\n'
     problem = folder.problem(LEAST.replace("[[route]]", '[[route]]\nrecipients = ["a.example"]') + extra)

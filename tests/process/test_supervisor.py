@@ -31,6 +31,15 @@ def test_it_says_when_it_is_ready_and_ends_cleanly(tmp_path: Path) -> None:
         assert relay.events("fault") == relay.events("process_failed") == []
 
 
+def test_nobody_else_can_look_into_the_spool(tmp_path: Path) -> None:
+    with running(tmp_path, configuration()) as relay:
+        relay.send()
+        for path in (tmp_path / "spool").rglob("*"):
+            assert path.stat().st_mode & 0o077 == 0, path
+        assert (tmp_path / "spool").stat().st_mode & 0o077 == 0
+        relay.stop()
+
+
 def test_an_interrupt_ends_it_like_sigterm(tmp_path: Path) -> None:
     with running(tmp_path, configuration()) as relay:
         relay.wait_for("ready")
