@@ -108,7 +108,7 @@ class AddressBook:
             except (OSError, UnicodeError) as error:
                 is_fault = is_fault and _is_final(error)
                 troubles.append(
-                    f"{host}: {getattr(error, 'strerror', None) or error or 'no answer from DNS'}"
+                    f"{host}: {getattr(error, 'strerror', None) or str(error) or 'no answer from DNS'}"
                 )
                 continue
             found += [

@@ -10,6 +10,7 @@ from typing import TypeVar
 from relay.clock import Clock, SystemClock
 from relay.deliver.deliverer import Deliverer
 from relay.deliver.options import DelivererOptions
+from relay.deliver.settlement import Committer as Submits
 from relay.message.envelope import Envelope, Recipient
 from relay.message.queue_id import QueueIdSource
 from relay.route.route import Route, TlsMode
@@ -121,11 +122,11 @@ async def relaying(
     *routes: Route,
     clock: Clock | None = None,
     store: MemoryStore | None = None,
-    start: bool = True,
     before: Callable[[Relaying], None] = lambda _: None,
+    committing: Callable[[Committer], Submits] = lambda committer: committer,
     **options: object,
 ) -> AsyncIterator[Relaying]:
-    """A deliverer at work; `before` may fill the spool first."""
+    """A deliverer at work; `before` may fill the spool first, `committing` stand before the committer."""
     clock = clock or SystemClock()
     relay = Relaying(folder, clock, store or MemoryStore(SpoolOptions(folder)))
     before(relay)
@@ -134,10 +135,9 @@ async def relaying(
     # As in route_to.
     chosen = replace(chosen, **options)  # type: ignore[arg-type]
     relay.deliverer = Deliverer(
-        chosen, RouteTable(routes), relay.store, committer, relay.record, clock, lambda: 0.5
+        chosen, RouteTable(routes), relay.store, committing(committer), relay.record, clock, lambda: 0.5
     )
-    if start:
-        await relay.deliverer.start()
+    await relay.deliverer.start()
     try:
         yield relay
     finally:
