@@ -68,6 +68,8 @@ class Common:
         self.sessions: set[Session] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         """TLS handshakes under way."""
+        self.content_bytes = 0
+        """Of mails that are coming in, in memory."""
         self.pending = 0
         """Mails whose commit is under way."""
         self.on_quiet: Callable[[], None] | None = None

@@ -58,6 +58,11 @@ class Incoming:
         self._since = common.clock.monotonic()
 
     @property
+    def head_bytes(self) -> int:
+        """Of its beginning, which is kept until its end is known."""
+        return 0 if self._head is None else len(self._head)
+
+    @property
     def is_congested(self) -> bool:
         """Enough of it waits for the disk: read no further."""
         return self._waiting > self._common.limits.streamed_records

@@ -76,6 +76,8 @@ class Limits:
     """For the disk. Then 451, and the mail is dropped when it is committed after all. Clients wait 10 minutes."""
     streamed_records: int = 2
     """Of one mail, waiting for the disk; with more the session stops reading. 256 KiB each: flat memory for any mail."""
+    content_bytes: int = 268_435_456
+    """Of all mails that are coming in, in memory; above, 452 at MAIL. Those under way go on, each with 1 MiB at most."""
     large_buffers: int = 256
     """Of 64 KiB, for sessions that read content: 16 MiB. Further sessions read with their own 4 KiB."""
 

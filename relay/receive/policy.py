@@ -62,9 +62,9 @@ class Networks:
         return any(address in network for network in self._v4)
 
 
-def judge_mail(refusing: str | None) -> Reply:
-    """MAIL: is there room? `refusing` is the spool's reason to take nothing."""
-    return SENDER_OK if refusing is None else NO_ROOM
+def judge_mail(refusing: str | None, content_bytes: int, limits: Limits) -> Reply:
+    """MAIL: is there room? `refusing` is the spool's reason to take nothing, `content_bytes` what is in memory."""
+    return SENDER_OK if refusing is None and content_bytes <= limits.content_bytes else NO_ROOM
 
 
 def judge_recipient(route: Route | None) -> Reply:

@@ -61,6 +61,11 @@ class Receiver:
         """Replies that wait for clients to read them."""
         return sum(session.unsent_bytes for session in self._common.sessions)
 
+    @property
+    def content_bytes(self) -> int:
+        """Of mails that are coming in, in memory."""
+        return self._common.content_bytes
+
     async def start(self) -> None:
         """Drop what a dead predecessor in this slot streamed and never accepted, then listen."""
         self._store.abandon_partial([self._slot])

@@ -56,7 +56,7 @@ class Session(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_active_at", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
-        "_end", "_eof", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
+        "_end", "_eof", "_held", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
         "_recipients", "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable",
     )  # fmt: skip
 
@@ -70,6 +70,7 @@ class Session(asyncio.BufferedProtocol):
         self._small = self._buffer = Buffer(SMALL_BYTES)
         self._end = 0
         self._received = 0
+        self._held = 0
         self._recipients: list[Recipient] = []
         self._incoming: Incoming | None = None
         self._paused = False
@@ -124,6 +125,7 @@ class Session(asyncio.BufferedProtocol):
         if self._transport is None:
             return
         self._transport = None
+        self._hold(0)
         if self._incoming is not None:
             self._incoming.disown()
             self._incoming = None
@@ -236,7 +238,8 @@ class Session(asyncio.BufferedProtocol):
     def _mail(self, command: MailCommand) -> None:
         self._recipients = []
         self._transaction_since = self._common.now
-        self._server.answer(policy.judge_mail(self._common.committer.refusing))
+        common = self._common
+        self._server.answer(policy.judge_mail(common.committer.refusing, common.content_bytes, common.limits))
 
     def _rcpt(self, command: RcptCommand) -> None:
         mail = self._server.mail
@@ -262,11 +265,13 @@ class Session(asyncio.BufferedProtocol):
             self._answer_content(refusal)
 
     def _answer_content(self, reply: Reply) -> None:
+        self._hold(0)
         self._transaction_since = self._content_since = 0.0
         self._active_at = self._common.now
         self._server.answer(reply)
 
     def _drop_mail(self) -> None:
+        self._hold(0)
         self._transaction_since = self._content_since = 0.0
         if self._incoming is not None:
             self._incoming.abandon()
@@ -277,10 +282,17 @@ class Session(asyncio.BufferedProtocol):
         if not self._content_since:
             self._content_since = self._common.now
             self._content_base = self._received
-        if len(self._server.content) >= MAX_RECORD_BYTES:
-            if self._incoming is None:
-                self._incoming = Incoming(self._common, self)
-            self._incoming.stream(self._server.content)
+        content, incoming = self._server.content, self._incoming
+        if len(content) >= MAX_RECORD_BYTES:
+            if incoming is None:
+                incoming = self._incoming = Incoming(self._common, self)
+            incoming.stream(content)
+        self._hold(len(content) if incoming is None else len(content) + incoming.head_bytes)
+
+    def _hold(self, size: int) -> None:
+        """So much of a mail is in memory now."""
+        self._common.content_bytes += size - self._held
+        self._held = size
 
     def _settle_buffer(self, start: int) -> None:
         """Make room for the next read; pause reading where there is none or none is wanted."""

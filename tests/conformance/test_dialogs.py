@@ -23,6 +23,7 @@ class Core:
         self._server = Server(server_options(options, script.listener))
         self._routes = RouteTable(ROUTES)
         self._buffer = bytearray()
+        self._limits = script.limits
         self._server.greet()
 
     def feed(self, data: bytes) -> bytes:
@@ -36,7 +37,7 @@ class Core:
                 break
             match event:
                 case MailCommand():
-                    server.answer(policy.judge_mail(None))
+                    server.answer(policy.judge_mail(None, 0, self._limits))
                 case RcptCommand(recipient=recipient):
                     assert server.mail is not None
                     server.answer(policy.judge_recipient(self._routes.choose(server.mail.sender, recipient)))

@@ -44,9 +44,13 @@ def test_a_network_that_is_none_is_a_fault_of_the_configuration() -> None:
 
 
 def test_mail_is_taken_while_the_spool_takes_it() -> None:
-    assert judge_mail(None) == policy.SENDER_OK
-    assert judge_mail("the disk /var is full") == Reply(452, "4.3.1", policy.NO_ROOM.text)
-    assert "/var" not in str(judge_mail("the disk /var is full")), "a client learns nothing of our disks"
+    limits = Limits(content_bytes=1000)
+    assert judge_mail(None, 1000, limits) == policy.SENDER_OK
+    assert judge_mail(None, 1001, limits) == policy.NO_ROOM
+    assert judge_mail("the disk /var is full", 0, limits) == Reply(452, "4.3.1", policy.NO_ROOM.text)
+    assert "/var" not in str(judge_mail("the disk /var is full", 0, limits)), (
+        "a client learns nothing of our disks"
+    )
 
 
 def test_a_recipient_needs_a_route() -> None:

@@ -335,6 +335,30 @@ def test_a_mail_whose_commit_takes_too_long_is_dropped_when_it_ends() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("ending", [b".\r\n", b"\0\r\n.\r\n", None])
+def test_much_content_in_memory_keeps_further_mails_out_until_it_is_gone(ending: bytes | None) -> None:
+    async def main() -> None:
+        async with house(limits=Limits(content_bytes=1000)) as h:
+            first, second = await Client.connect(h.port), await Client.connect(h.port)
+            await first.open_mail()
+            first.writer.write(large(5000))
+            await second.reply()
+            await second.say(b"HELO c\r\n")
+            await until(lambda: h.receiver.content_bytes > 1000)
+            assert (await second.say(b"MAIL FROM:<a@example.org>\r\n")).startswith(b"452 4.3.1")
+            if ending is None:
+                await first.close()
+                await until(lambda: h.receiver.sessions == 1)
+            else:
+                await first.say(ending)
+            assert (await second.say(b"MAIL FROM:<a@example.org>\r\n")).startswith(b"250 ")
+            assert h.receiver.content_bytes == 0
+            await first.close()
+            await second.close()
+
+    run(main)
+
+
 def test_a_slow_disk_stops_the_reading_and_not_the_mail() -> None:
     mail = large(6_000_000)
 
