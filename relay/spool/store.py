@@ -59,7 +59,7 @@ def _nothing() -> None:
 
 
 class Store:
-    """The spool's files, open. Reads from the thread that opened it, commits from any one thread at a time."""
+    """The spool's files, open. Any thread may read or commit; commits take turns, also between processes."""
 
     def __init__(
         self, env: lmdb.Environment, options: SpoolOptions, lock: Lock | None, read_only: bool
@@ -334,6 +334,8 @@ class Store:
 
     def free_bytes(self) -> int:
         """Room for new mail: in the map and on the disk, whichever is less."""
+        # A process that was killed while it read keeps freed pages from being used again until somebody looks.
+        self._env.reader_check()
         used = self.used_bytes()
         in_file = max(0, self.file_bytes() - used)
         return min(self._env.info()["map_size"] - used, self.free_on_disk_bytes() + in_file)

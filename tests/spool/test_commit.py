@@ -14,6 +14,7 @@ from relay.spool.commit import Committer
 from relay.spool.memory import MemoryStore
 from relay.spool.options import MIB
 from relay.spool.prepared import Prepared
+from relay.spool.store import Store
 from relay.trace.event import Committed, Event, SpoolAccepting, SpoolRefusing, SpoolTrouble
 from tests.fakes.clock import FakeClock
 from tests.spool.sample import accept, options
@@ -285,3 +286,30 @@ async def test_a_change_after_close_is_told_so(bench: Bench) -> None:
     await bench.committer.close()
     bench.submit(accept(1))
     assert [str(error) for error in await bench.errors()] == ["the spool is closed"]
+
+
+def test_two_committers_on_one_store_take_turns(tmp_path: Path) -> None:
+    async def run() -> None:
+        store, loop, left = Store.open(options(tmp_path / "spool")), asyncio.get_running_loop(), 600
+        adding, removing = (Committer(store, loop, lambda _: None, FakeClock()) for _ in range(2))
+        over = loop.create_future()
+
+        def removed(error: SpoolError | None) -> None:
+            nonlocal left
+            assert error is None
+            left -= 1
+            if left == 0:
+                over.set_result(None)
+
+        def accepted(id: int) -> Callable[[SpoolError | None], None]:
+            return lambda error: removing.submit(Remove(id, 1), removed)
+
+        for id in range(1, 601):
+            adding.submit(accept(id), accepted(id))
+        await asyncio.wait_for(over, 30)
+        await adding.close()
+        await removing.close()
+        assert store.count() == 0
+        store.close()
+
+    asyncio.run(run())
