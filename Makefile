@@ -23,7 +23,7 @@ help:
 	@echo 'make clean   remove everything that make built'
 
 demo: $(NATIVE)
-	$(BIN)/m365-relay demo $(DEMO_ARGS)
+	@$(BIN)/m365-relay demo $(DEMO_ARGS)
 
 test: $(NATIVE) $(LOAD)/bin/source $(LOAD)/bin/sink
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
