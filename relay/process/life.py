@@ -25,8 +25,8 @@ from relay.trace.event import Event, Fault, ProcessFailed, ProcessStarted
 from relay.trace.log import Log
 from relay.trace.tally import Tally
 
-SWITCH_INTERVAL_S = 0.0005
-"""How long the loop may keep the interpreter from the committer's thread; 5 ms is Python's default."""
+SWITCH_INTERVAL_S = 0.0001
+"""How long the loop may keep the interpreter from the committer's thread (docs/decisions/0001); Python's default is 5 ms."""
 
 
 class Unavailable(RelayError):

@@ -1,0 +1,70 @@
+"""An assignment survives its way through the channel, whole and in pieces."""
+
+import socket
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from relay.deliver.options import DelivererOptions
+from relay.process import assignment, channel
+from relay.process.assignment import Assignment, InheritedListener
+from relay.receive.options import Limits, ListenerOptions, ListenerTls
+from relay.route.route import Credentials, Route, TlsMode
+from relay.spool.options import SpoolOptions
+
+TOLD = Assignment(
+    role="receiver-0",
+    number=0,
+    hostname="relay.example.com",
+    drain_s=30.0,
+    log_level="info",
+    run=Path("/run/relay"),
+    spool=SpoolOptions(path=Path("/spool"), stall_s=3.5),
+    limits=Limits(connections=7),
+    deliverer=DelivererOptions("relay.example.com", Path("/spool/handover.sock")),
+    routes=(
+        Route(
+            name="a", hosts=("a.example", "b.example"), tls=TlsMode.IMPLICIT, recipients=("*.example.net",)
+        ),
+        Route(name="b", hosts=("::1",), credentials=Credentials("ü", 'p"ä\\ss')),
+    ),
+    listeners=(InheritedListener(5, ListenerOptions("[::1]:25", ListenerTls.STARTTLS), "/tls.pem"),),
+    console=9,
+)
+
+
+def test_an_assignment_survives_its_way() -> None:
+    assert assignment.decode(assignment.encode(TOLD)) == TOLD
+
+
+def test_an_assignment_larger_than_a_socket_takes_at_once_arrives() -> None:
+    routes = tuple(replace(TOLD.routes[0], name=str(number)) for number in range(5000))
+    payload = assignment.encode(msgspec.structs.replace(TOLD, routes=routes))
+    assert len(payload) > 1_000_000
+    near, far = socket.socketpair()
+    with near, far:
+        sender = threading.Thread(target=near.sendall, args=(len(payload).to_bytes(4, "big") + payload,))
+        sender.start()
+        assert channel.receive_assignment(far) == payload
+        sender.join()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\0", b"\0\0\0\x05four"])
+def test_a_supervisor_that_hangs_up_is_seen(sent: bytes) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.sendall(sent)
+        near.shutdown(socket.SHUT_WR)
+        with pytest.raises(EOFError):
+            channel.receive_assignment(far)
+
+
+def test_an_assignment_without_bounds_is_refused() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.sendall(b"\xff\xff\xff\xff")
+        with pytest.raises(ValueError, match="exceeds"):
+            channel.receive_assignment(far)
