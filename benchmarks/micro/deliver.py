@@ -1,6 +1,7 @@
 """What a mail costs in the deliverer: spool in memory → deliverer → Postfix's smtp-sink.
 
-    python -m benchmarks.micro.deliver [--mails N] [--bytes N] [--connections N] [--bdat] [--profile]
+    python -m benchmarks.micro.deliver [--mails N] [--bytes N] [--connections N] [--bdat] [--spool DIR]
+                                       [--profile]
 
 CPU is that of this process: queue, connections, settling, the committer's thread
 (which has no disk to wait for). smtp-sink runs beside it and is not counted.
@@ -32,6 +33,8 @@ from relay.spool.change import Accept
 from relay.spool.commit import Committer
 from relay.spool.memory import MemoryStore
 from relay.spool.options import SpoolOptions
+from relay.spool.spool import Spool
+from relay.spool.store import Store
 from relay.trace.event import Delivered, Event, QueueRebuilt
 
 SINK = "/usr/sbin/smtp-sink"
@@ -45,39 +48,46 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=20)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--bdat", action="store_true")
+    parser.add_argument("--spool", help="a folder: keep the spool on its disk, durably, instead of in memory")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     for _ in range(options.runs):
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(options.mails, options.bytes, options.connections, options.bdat, options.profile))
+            runner.run(_run(options))
 
 
-def _filled(folder: Path, mails: int, size: int) -> MemoryStore:
-    store, ids = MemoryStore(SpoolOptions(folder)), QueueIdSource(0, SystemClock())
+def _filled(folder: Path, mails: int, size: int, on_disk: bool) -> Spool:
+    spool_options = SpoolOptions(folder)
+    store: Spool = Store.open(spool_options) if on_disk else MemoryStore(spool_options)
+    ids = QueueIdSource(0, SystemClock())
     content = b"From: a@sender.test\r\nSubject: bench\r\n\r\n" + b"x" * 70 + b"\r\n"
     content += (b"y" * 76 + b"\r\n") * ((size - len(content)) // 78)
+    changes = []
     for number in range(mails):
         to = (Recipient(b"r%d@example.test" % number, "bench"),)
         envelope = Envelope(ids.next(), b"a@sender.test", to, time.time(), len(content), 1, "127.0.0.1")
-        store.apply([Accept(envelope, content)])
+        changes.append(Accept(envelope, content))
+    for start in range(0, mails, 1000):
+        store.apply(changes[start : start + 1000])
     return store
 
 
-async def _run(mails: int, size: int, connections: int, use_bdat: bool, profile: bool) -> None:
-    with tempfile.TemporaryDirectory() as name, socket.socket() as probe:
+async def _run(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(dir=options.spool) as name, socket.socket() as probe:
         folder = Path(name)
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        store = _filled(folder, mails, size)
+        store = _filled(folder, options.mails, options.bytes, options.spool is not None)
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         command = [SINK, *user, f"127.0.0.1:{port}", "1000"]
         with subprocess.Popen(command) as sink:  # noqa: ASYNC220 (nothing else runs in this loop yet)
             try:
                 await _listening(port)
-                await _measure(store, folder, port, connections, use_bdat, profile, mails)
+                await _measure(store, folder, port, options)
             finally:
                 sink.terminate()
+                store.close()
 
 
 async def _listening(port: int) -> None:
@@ -92,10 +102,16 @@ async def _listening(port: int) -> None:
     raise SystemExit(f"{SINK} does not listen")
 
 
-async def _measure(
-    store: MemoryStore, folder: Path, port: int, connections: int, use_bdat: bool, profile: bool, mails: int
-) -> None:
-    route = Route("bench", ("127.0.0.1",), port, TlsMode.NONE, connections=connections, use_bdat=use_bdat)
+async def _measure(store: Spool, folder: Path, port: int, options: argparse.Namespace) -> None:
+    mails = options.mails
+    route = Route(
+        "bench",
+        ("127.0.0.1",),
+        port,
+        TlsMode.NONE,
+        connections=options.connections,
+        use_bdat=options.bdat,
+    )
     done, delivered = asyncio.get_running_loop().create_future(), 0
 
     def record(event: Event) -> None:
@@ -109,11 +125,11 @@ async def _measure(
 
     clock = SystemClock()
     committer = Committer(store, asyncio.get_running_loop(), record, clock)
-    options = DelivererOptions("bench.test", folder / "handover")
-    deliverer = Deliverer(options, RouteTable([route]), store, committer, record, clock, random.random)
+    settings = DelivererOptions("bench.test", folder / "handover")
+    deliverer = Deliverer(settings, RouteTable([route]), store, committer, record, clock, random.random)
     gc.collect()
     gc.freeze()
-    profiler = cProfile.Profile() if profile else None
+    profiler = cProfile.Profile() if options.profile else None
     began, began_cpu = time.perf_counter(), time.process_time()
     if profiler is not None:
         profiler.enable()

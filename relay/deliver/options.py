@@ -20,7 +20,7 @@ class DelivererOptions:
     losses_max: int = 3
     """Connections a mail may lose before its content was sent without an attempt being counted: servers close
     idle connections as we write, but a mail that ends each one must not be tried at full speed for ever."""
-    rebuild_slice: int = 5_000
+    rebuild_slice: int = 2_500
     """Mails read from the spool between two turns of the loop, about 20 ms."""
     deferred_slice: int = 10_000
     """Deferred jobs put back at once, and jobs of a paused lane looked at for their age, some 20 ms; the rest
