@@ -166,6 +166,39 @@ def test_a_large_mail_streams_through_in_order(verb: str) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_many_mails_in_one_breath_are_kept_apart_however_they_are_cut(seed: int) -> None:
+    chance = random.Random(seed)
+    mails = [
+        b"Message-ID: <%d@x>\r\nDate: x\r\n\r\n" % number
+        + b"".join(
+            b"%d %b\r\n" % (line, b"y" * chance.randrange(70)) for line in range(chance.randrange(600))
+        )
+        for number in range(40)
+    ]
+    talk = b"EHLO c\r\n" + b"".join(
+        b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@x>\r\nBDAT %d LAST\r\n%b" % (len(mail), mail)
+        for mail in mails
+    )
+
+    async def main() -> None:
+        async with house() as h:
+            client = await Client.connect(h.port)
+            await client.reply()
+            at = 0
+            while at < len(talk):
+                size = len(talk) if seed == 0 else chance.choice((1, 10, 5_000, 70_000))
+                client.writer.write(talk[at : at + size])
+                await asyncio.sleep(0)
+                at += size
+            codes = [(await client.reply())[:3] for _ in range(1 + 3 * len(mails))]
+            assert codes == [b"250"] * len(codes)
+            assert [without_own_fields(content) for _, content in h.mails()] == mails
+            await client.close()
+
+    run(main)
+
+
 @pytest.mark.parametrize("ending", [b"\x00\r\n.\r\n", b"x" * 2000 + b"\r\n.\r\n"])
 def test_a_large_mail_that_ends_badly_leaves_nothing(ending: bytes) -> None:
     async def main() -> None:
