@@ -28,4 +28,10 @@ def verifies(mail: bytes, records: Mapping[bytes, bytes]) -> list[bool]:
     def answer(name: bytes, timeout: float = 0) -> bytes | None:
         return records.get(name.rstrip(b"."))
 
-    return [bool(verifier.verify(idx=index, dnsfunc=answer)) for index in range(count)]
+    def verify(index: int) -> bool:
+        try:
+            return bool(verifier.verify(idx=index, dnsfunc=answer))
+        except dkim.ValidationError:
+            return False
+
+    return [verify(index) for index in range(count)]

@@ -22,8 +22,8 @@ def author_domain(header: Header) -> bytes | None:
 def domain_of(value: bytes) -> bytes | None:
     """The same for the unfolded value of a From field (RFC 5322 section 3.6.2)."""
     before, at, after = value.partition(b"@")
-    if at and b"(" not in value and (b"<" in before) is value.endswith(b">"):
-        # Nearly every mail: one address, no comment. Whatever is not plain in the domain fails here.
+    if at and b"(" not in value and b'"' not in value and (b"<" in before) is value.endswith(b">"):
+        # Nearly every mail: one address, no comment, no quotes. Whatever is not plain in the domain fails here.
         domain = _domain(after.removesuffix(b">"))
         if domain is not None:
             return domain
