@@ -69,6 +69,9 @@ class Deliverer:
         self._life: asyncio.Task[None] | None = None
         self._trouble: asyncio.Future[None] | None = None
         self._is_draining = False
+        self._to_scan: dict[int, int] = {}
+        """Receiver slots with the first id to look from."""
+        self._is_scanning = False
 
     async def start(self) -> None:
         """Returns when the queue is rebuilt and mail flows; SpoolError, OSError."""
@@ -173,15 +176,27 @@ class Deliverer:
             self._pool(lane).pump()
 
     def rescan(self, slot: int, first_id: int) -> None:
-        """Look for mails of a receiver that may have come without a hint."""
-        if self._tasks is not None and not self._is_draining:
-            self._tasks.create_task(self._rescan(slot, first_id))
+        """Look for mails of a receiver that may have come without a hint.
 
-    async def _rescan(self, slot: int, first_id: int) -> None:
+        One scan runs at a time: a receiver that comes and goes asks for many, and the next covers them all.
+        """
+        if self._tasks is None or self._is_draining:
+            return
+        self._to_scan[slot] = min(first_id, self._to_scan.get(slot, first_id))
+        if not self._is_scanning:
+            self._is_scanning = True
+            self._tasks.create_task(self._rescan())
+
+    async def _rescan(self) -> None:
         try:
-            await self._register.scan(first_id - 1, slot, self._pump_all)
+            while self._to_scan:
+                # Taken out first: what is asked for while it runs may lie behind where it is, and runs after it.
+                slot, first_id = self._to_scan.popitem()
+                await self._register.scan(first_id - 1, slot, self._pump_all)
         except SpoolError as error:
             self._break(error)
+        finally:
+            self._is_scanning = False
 
     # Work for the pools.
 

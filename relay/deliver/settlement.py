@@ -68,8 +68,10 @@ class Settlement:
         now = self._clock.now()
         expires_at = envelope.received_at + route.expire_s
         attempts = job.attempts + 1
-        # A last try when the mail comes of age, however long the back-off is by then.
-        again_at = min(next_attempt(route, attempts, now, self._rng), max(expires_at, now))
+        again_at = now
+        if any(not reply.is_positive for reply in replies):
+            # A last try when the mail comes of age, however long the back-off is by then.
+            again_at = min(next_attempt(route, attempts, now, self._rng), max(expires_at, now))
         outcome = judge(
             work.states,
             work.indices,

@@ -449,6 +449,18 @@ async def test_mail_of_a_receiver_that_died_before_its_hint_is_found(tmp_path: P
 
 
 @in_loop
+async def test_a_receiver_that_comes_and_goes_loses_nothing(tmp_path: Path) -> None:
+    async with Sink() as sink, relaying(tmp_path, route_to(sink.port), rebuild_slice=3) as relay:
+        for n in range(20):
+            await relay.hint(*(relay.accept(f"{n}@c.test") for _ in range(n % 3)))
+            for _ in range(n % 4):
+                relay.accept(f"{n}.lost@c.test")
+            await relay.die_as_receiver()
+        await relay.until_empty()
+        assert len(sink.mails) == sum(n % 3 + n % 4 for n in range(20))
+
+
+@in_loop
 async def test_a_malformed_frame_ends_the_connection_and_nothing_else(tmp_path: Path) -> None:
     async with Sink() as sink, relaying(tmp_path, route_to(sink.port)) as relay:
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "handover"))
