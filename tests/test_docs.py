@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.config.build import key_of
+from relay.config.options import key_of
 from relay.deliver.options import DelivererOptions
 from relay.receive.options import Limits
 from relay.route.route import Route

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from relay.config.build import key_of
 from relay.config.configuration import Configuration
+from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
 from relay.process.exits import Exit

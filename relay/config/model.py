@@ -106,6 +106,7 @@ class LimitsTable(Table):
     rate_grace: Seconds | None = None
     commit_deadline: Seconds | None = None
     streamed_records: Count | None = None
+    content_memory: Size | None = None
     large_buffers: Count | None = None
 
 

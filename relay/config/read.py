@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from relay.config.build import Builder
+from relay.config.build import build
 from relay.config.configuration import Configuration
+from relay.config.findings import Findings
 from relay.config.model import TABLES, File
 from relay.config.problem import InvalidConfiguration, explain_all
 from relay.errors import ConfigurationError
@@ -39,10 +40,10 @@ def read(path: Path, now: float) -> Configuration:
         file = File.model_validate(data)
     except ValidationError as error:
         raise InvalidConfiguration(str(path), explain_all(error, TABLES)) from None
-    builder = Builder(path, now)
-    configuration = builder.build(file)
-    if builder.problems:
-        raise InvalidConfiguration(str(path), builder.problems)
+    found = Findings(path.parent, now)
+    configuration = build(path, file, found)
+    if found.problems:
+        raise InvalidConfiguration(str(path), found.problems)
     return configuration
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from relay.config import model
-from relay.config.build import key_of
 from relay.config.configuration import Configuration
+from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import find, read
 from relay.config.table import Table

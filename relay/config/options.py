@@ -1,0 +1,39 @@
+"""From a table's keys to a package's frozen options: the same names, with the unit at the end."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from relay.config.table import Table
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Options = TypeVar("Options", bound=DataclassInstance)
+else:
+    Options = TypeVar("Options")
+
+KEYS = {
+    "message_bytes": "message_size",
+    "header_bytes": "header_size",
+    "content_bytes": "content_memory",
+    "minimum_rate_bytes_s": "minimum_rate",
+}
+"""Options whose name without its unit says too little."""
+UNITS = ("_bytes", "_s")
+
+
+def key_of(option: str) -> str:
+    """The key that sets an option."""
+    return KEYS.get(option) or next((option.removesuffix(u) for u in UNITS if option.endswith(u)), option)
+
+
+def given(options: Options, table: Table, skip: "set[str] | frozenset[str]" = frozenset()) -> Options:
+    """The options with what the table sets; what it leaves out stays."""
+    changes: dict[str, object] = {}
+    values: Mapping[str, object] = table.model_dump(exclude_none=True)
+    for option in fields(options):
+        key = key_of(option.name)
+        if key in values and key not in skip:
+            changes[option.name] = values[key]
+    return replace(options, **changes)
