@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from relay.cli import dkim
 from relay.cli.end import status_of
 from relay.process.exits import Exit
 
@@ -33,6 +34,7 @@ queue = typer.Typer(help="Look at the mails that wait.", no_args_is_help=True)
 spool = typer.Typer(help="Verify and shrink the queue file.", no_args_is_help=True)
 app.add_typer(queue, name="queue")
 app.add_typer(spool, name="spool")
+app.add_typer(dkim.app, name="dkim")
 
 Config = Annotated[
     Path | None,

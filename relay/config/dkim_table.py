@@ -42,7 +42,8 @@ def dns_labels(text: str) -> list[str]:
     return labels
 
 
-def _domain(text: str) -> str:
+def domain_name(text: str) -> str:
+    """A whole domain, lower case, without a final dot; ValueError says what is wrong."""
     if "@" in text:
         raise ValueError("write the domain alone, without what stands before the @")
     labels = dns_labels(text.removesuffix("."))
@@ -52,7 +53,8 @@ def _domain(text: str) -> str:
     return ".".join(labels)
 
 
-def _selector(text: str) -> str:
+def selector_name(text: str) -> str:
+    """What stands before `._domainkey`, lower case; ValueError says what is wrong."""
     if "_domainkey" in text.lower():
         raise ValueError('write the selector alone, what stands before "._domainkey"')
     return ".".join(dns_labels(text))
@@ -77,7 +79,7 @@ def _identity(text: str) -> str:
         raise ValueError('write an identity such as "@example.com" or "newsletter@example.com"')
     if not all("!" <= c <= "~" and c not in ";=" for c in local):
         raise ValueError("the part before the @ may hold visible ASCII without ; and = alone")
-    return f"{local}@{_domain(domain)}"
+    return f"{local}@{domain_name(domain)}"
 
 
 def _field(text: str) -> str:
@@ -88,8 +90,8 @@ def _field(text: str) -> str:
     return text
 
 
-Domain = Annotated[str, AfterValidator(_domain)]
-SelectorName = Annotated[str, AfterValidator(_selector)]
+Domain = Annotated[str, AfterValidator(domain_name)]
+SelectorName = Annotated[str, AfterValidator(selector_name)]
 Moment = Annotated[datetime.datetime, BeforeValidator(_moment)]
 Identity = Annotated[str, AfterValidator(_identity)]
 FieldName = Annotated[str, AfterValidator(_field)]
