@@ -7,6 +7,7 @@ some 768 KiB at most whatever the size of the mail.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -75,7 +76,10 @@ class Connection(asyncio.BufferedProtocol):
         self._view = memoryview(self._buffer)
         self._transport: asyncio.Transport | None = None
         self._works: dict[Transaction, Work] = {}
-        self._opening: asyncio.Future[Event] | None = None
+        self._is_opening = True
+        self._early: deque[Event] = deque()
+        """What the opening task has not taken yet: a greeting can be here before it runs."""
+        self._waiter: asyncio.Future[None] | None = None
         self._is_paused = False
         self._is_leaving = False
         self._next_record = 0
@@ -100,18 +104,30 @@ class Connection(asyncio.BufferedProtocol):
                     raise SessionRefused(f"ended the session: {reply}")
                 case Ready():
                     self.opened_at = self._clock.monotonic()
+                    self._is_opening = False
+                    for event in self._early:
+                        # A 421 right behind the last reply.
+                        self._take(event)
                     return
                 case event:
                     raise AssertionError(f"{event} before the session is open")
 
     async def _next_event(self) -> Event:
-        if self._reason:
-            raise SessionRefused(self._reason)
-        self._opening = asyncio.get_running_loop().create_future()
-        try:
-            return await self._opening
-        finally:
-            self._opening = None
+        if not self._early:
+            if self._reason:
+                raise SessionRefused(self._reason)
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._early.popleft()
+
+    def _hand_over(self, events: list[Event]) -> None:
+        """Keep events for the opening task, which may not have come to ask for them yet."""
+        self._early += events
+        if events and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def _start_tls(self, context: tls.ClientContext, server_name: str) -> None:
         assert self._transport is not None
@@ -148,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
         except ProtocolError as error:
             self.abort(f"broke the protocol: {error}")
             return
-        if self._opening is not None:
+        if self._is_opening:
             self._hand_over(events)
         elif events:
             for event in events:
@@ -174,8 +190,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._reason = self._reason or _why(exc)
         self._transport = None
-        if self._opening is not None and not self._opening.done():
-            self._opening.set_exception(SessionRefused(self._reason))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(SessionRefused(self._reason))
         works, self._works = list(self._works.values()), {}
         self._owner.lost(self, works, self._reason)
 
@@ -239,14 +255,6 @@ class Connection(asyncio.BufferedProtocol):
             self._next_record = index + 1
             self.client.send(transaction, data, is_last=self._next_record == transaction.chunks)
             self._flush()
-
-    def _hand_over(self, events: list[Event]) -> None:
-        for event in events:
-            if self._opening is not None and not self._opening.done():
-                self._opening.set_result(event)
-            else:
-                # A 421 right behind the last reply, before the opening task has run.
-                self._take(event)
 
     def _flush(self) -> None:
         out = self.client.take_output()

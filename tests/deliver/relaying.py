@@ -15,7 +15,7 @@ from relay.message.envelope import Envelope, Recipient
 from relay.message.queue_id import QueueIdSource
 from relay.route.route import Route, TlsMode
 from relay.route.table import RouteTable
-from relay.spool.change import Accept, Stream
+from relay.spool.change import Accept, Status, Stream
 from relay.spool.commit import Committer
 from relay.spool.handover import Hello, Queued, encode
 from relay.spool.memory import MemoryStore
@@ -144,3 +144,8 @@ async def relaying(
         await relay.deliverer.drain(2.0)
         await committer.close()
         await relay.die_as_receiver()
+
+
+def states(relay: Relaying, id: int) -> list[Status]:
+    """Where the recipients of a mail stand in the spool."""
+    return [state.status for state in relay.store.state(id) or ()]
