@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from relay.cli.dkim_rows import dkim_rows
 from relay.config.configuration import Configuration
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
@@ -49,6 +50,7 @@ def in_force(configuration: Configuration) -> list[Row]:
         rows += _rows(f"route[{i}]", route, ("credentials",))
         if route.credentials is not None:
             rows += [(f"route[{i}].username", route.credentials.username), (f"route[{i}].password", "is set")]
+    rows += dkim_rows(configuration.dkim, time.time())
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
     if configuration.console is not None:

@@ -44,8 +44,16 @@ def sign(file: Path, config: Path | None) -> Exit:
     elif not signers:
         shown = domain.decode("utf-8", "backslashreplace")
         print(f"m365-relay: no key of {path} signs for {shown} now", file=sys.stderr)
-    sys.stdout.buffer.write(b"".join(signature(mail, header, signer, now) for signer in signers) + mail)
+    fields = b"".join(signature(mail, header, signer, now) for signer in signers)
+    sys.stdout.buffer.write(fields + (mail if not fields else with_blank_line(mail, header)))
     return Exit.OK if signers else Exit.FOUND
+
+
+def with_blank_line(mail: bytes, header: Header) -> bytes:
+    """The mail, with the blank line before its body that verifiers look for."""
+    if header.is_complete and header.end == header.scan.fields_end:
+        return bytes(header.scan.text) + b"\r\n" + mail[header.end :]
+    return mail
 
 
 def signature(mail: bytes, header: Header, signer: Signer, now: float) -> bytes:

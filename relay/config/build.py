@@ -42,7 +42,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         listeners=build_listeners(found, file.listener),
         routes=build_routes(found, file.route),
         console=_console(found, file),
-        dkim=DkimBuilder(found.folder, found.now, found.problems, found.warnings).build(file.dkim),
+        dkim=DkimBuilder(found).build(file.dkim),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

@@ -1,7 +1,4 @@
-"""From `[[dkim]]` to policies and keys, with the checks that need more than one value.
-
-Problems and warnings go into the lists of whoever builds the whole configuration.
-"""
+"""From `[[dkim]]` to policies and keys, with the checks that need more than one value."""
 
 import datetime
 from collections.abc import Sequence
@@ -9,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from relay.config.dkim_table import NAME_MAX, DkimTable, SelectorTable
+from relay.config.findings import Findings
 from relay.errors import ConfigurationError
 from relay.identity.dkim import DomainPolicy, Existing, OnFailure, Selector
 from relay.identity.dkim_key import SigningKey, load_key
@@ -20,21 +18,17 @@ LIFETIME_SHORT_S = 432_000.0
 
 
 class DkimBuilder:
-    """Builds the policies; afterwards the lists tell what was found."""
+    """Builds the policies; what is wrong gathers in `Findings`."""
 
-    def __init__(self, folder: Path, now: float, problems: list[str], warnings: list[str]) -> None:
-        """`folder`: where relative file names begin."""
-        self._folder = folder
-        self._now = now
-        self._problems = problems
-        self._warnings = warnings
+    def __init__(self, found: Findings) -> None:
+        self._found = found
 
     def build(self, tables: Sequence[DkimTable]) -> tuple[DomainPolicy, ...]:
         """The policies; of use only when no problems were found."""
         seen: dict[str, int] = {}
         for i, table in enumerate(tables):
             if table.domain in seen:
-                self._problems.append(
+                self._found.problems.append(
                     f'dkim[{i}].domain: dkim[{seen[table.domain]}] is for "{table.domain}" already; '
                     "write its selectors there"
                 )
@@ -67,11 +61,11 @@ class DkimBuilder:
 
     def _selector(self, key: str, table: DkimTable, selector: SelectorTable) -> Selector | None:
         if len(record_name(table.domain, selector.name)) > NAME_MAX:
-            self._problems.append(f"{key}.name: makes a DNS name of more than {NAME_MAX} characters")
+            self._found.problems.append(f"{key}.name: makes a DNS name of more than {NAME_MAX} characters")
         active_from, retire_at = _seconds(selector.active_from), _seconds(selector.retire_at)
         if active_from is not None and retire_at is not None and retire_at <= active_from:
-            self._problems.append(f"{key}.retire_at: is not after active_from, so the key never signs")
-        loaded = self._key(key, self._folder / selector.key_file)
+            self._found.problems.append(f"{key}.retire_at: is not after active_from, so the key never signs")
+        loaded = self._key(key, self._found.file(selector.key_file))
         if loaded is None:
             return None
         return Selector(selector.name.encode(), loaded, active_from, retire_at)
@@ -80,27 +74,27 @@ class DkimBuilder:
         try:
             loaded = load_key(path)
         except ConfigurationError as error:
-            self._problems.append(f"{key}.key_file: {error}")
+            self._found.problems.append(f"{key}.key_file: {error}")
             return None
-        self._warnings.extend(f"{key}.key_file: {warning}" for warning in loaded.warnings)
+        self._found.warnings.extend(f"{key}.key_file: {warning}" for warning in loaded.warnings)
         return loaded
 
     def _check_policy(self, key: str, table: DkimTable) -> None:
         identity = table.identity.rpartition("@")[2] if table.identity else table.domain
         if identity != table.domain and not identity.endswith(f".{table.domain}"):
-            self._problems.append(
+            self._found.problems.append(
                 f'{key}.identity: must be of "{table.domain}" or a subdomain of it (RFC 6376 section 3.5)'
             )
         if table.oversign is not None and "from" not in map(str.lower, table.oversign):
-            self._warnings.append(
+            self._found.warnings.append(
                 f"{key}.oversign: without From, a second From can be added to a signed mail"
             )
         if table.lifetime is not None and table.lifetime < LIFETIME_SHORT_S:
-            self._warnings.append(
+            self._found.warnings.append(
                 f"{key}.lifetime: mail may be on its way for 5 days, and then the signature is of no use any more"
             )
         if table.on_failure == "unsigned":
-            self._warnings.append(
+            self._found.warnings.append(
                 f"{key}.on_failure: mail leaves unsigned when signing fails; with DMARC it may be refused"
             )
 
@@ -109,29 +103,29 @@ class DkimBuilder:
         for i, selector in enumerate(policy.selectors):
             for other in policy.selectors[:i]:
                 self._check_pair(f"{key}.selector[{i}]", selector, other)
-        if policy.selectors and policy.is_unset(self._now):
+        if policy.selectors and policy.is_unset(self._found.now):
             first = min(selector.since for selector in policy.selectors)
-            self._warnings.append(
+            self._found.warnings.append(
                 f"{key}.selector: no key of {domain} is active before {moment_text(first)}; until then its mail leaves unsigned"
             )
-        elif policy.selectors and not policy.active(self._now):
-            self._warnings.append(f"{key}.selector: {_without_key(policy)} now; {CURE}")
-        elif (gap := first_gap(policy, self._now)) is not None:
-            self._warnings.append(
+        elif policy.selectors and not policy.active(self._found.now):
+            self._found.warnings.append(f"{key}.selector: {_without_key(policy)} now; {CURE}")
+        elif (gap := first_gap(policy, self._found.now)) is not None:
+            self._found.warnings.append(
                 f"{key}.selector: {_without_key(policy)} from {moment_text(gap)} on; {CURE}"
             )
 
     def _check_pair(self, key: str, selector: Selector, other: Selector) -> None:
         name = selector.name.decode()
         if selector.name == other.name:
-            self._problems.append(f'{key}.name: "{name}" stands twice; one name is one key in the DNS')
+            self._found.problems.append(f'{key}.name: "{name}" stands twice; one name is one key in the DNS')
         elif selector.key.algorithm is other.key.algorithm and selector.since == other.since:
-            self._problems.append(
+            self._found.problems.append(
                 f'{key}.active_from: "{name}" and "{other.name.decode()}" are both {selector.key.key_type} and begin '
                 "at the same time, and only the newest signs; give the newer one a later active_from"
             )
         elif selector.key.public_key == other.key.public_key:
-            self._warnings.append(f'{key}.key_file: is the same key as that of "{other.name.decode()}"')
+            self._found.warnings.append(f'{key}.key_file: is the same key as that of "{other.name.decode()}"')
 
 
 CURE = "add a selector with a later or no retire_at"

@@ -173,6 +173,8 @@ class KeyRing:
 
     def policy(self, from_domain: bytes) -> DomainPolicy | None:
         """The policy for this From domain: its own, else its nearest parent's that takes subdomains."""
+        if (choice := self._choices.get(from_domain)) is not None:
+            return choice.policy
         exact, *parents = _self_and_parents(from_domain)
         if exact in self._by_domain:
             return self._by_domain[exact]

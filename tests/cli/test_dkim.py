@@ -67,7 +67,11 @@ class Shell:
 
     def raw(self, *arguments: str, status: int = 0) -> bytes:
         """Standard output of `m365-relay dkim …`."""
-        self._monkeypatch.setattr(sys, "argv", ["m365-relay", "dkim", *arguments])
+        return self.relay("dkim", *arguments, status=status)
+
+    def relay(self, *arguments: str, status: int = 0) -> bytes:
+        """Standard output of `m365-relay …`."""
+        self._monkeypatch.setattr(sys, "argv", ["m365-relay", *arguments])
         with pytest.raises(SystemExit) as caught:
             main()
         output, errors = self._capture.readouterr()
@@ -290,6 +294,16 @@ def test_every_canonicalisation_of_nasty_bodies_verifies(shell: Shell, mode: str
     shell.asking("verify", "signed.eml")
 
 
+@pytest.mark.parametrize(
+    "mail", [b"From: a@example.com\n", b"From: a@example.com", b"From: a@example.com\nno field\n"]
+)
+def test_a_mail_whose_header_has_no_end_verifies(shell: Shell, mail: bytes) -> None:
+    shell.publish("s1", "rsa.pem")
+    (shell.folder / "mail.eml").write_bytes(mail)
+    (shell.folder / "signed.eml").write_bytes(shell.raw("sign", "mail.eml"))
+    shell.asking("verify", "signed.eml")
+
+
 def test_a_changed_mail_fails_with_its_reason(shell: Shell) -> None:
     shell.publish("s1", "rsa.pem")
     (shell.folder / "mail.eml").write_bytes(MAIL)
@@ -331,3 +345,22 @@ def test_retired_keys_do_not_sign_and_say_so(shell: Shell) -> None:
     (shell.folder / "mail.eml").write_bytes(MAIL)
     shell.raw("sign", "mail.eml", status=69)
     assert "no DKIM key of example.com is active" in shell.errors
+
+
+def test_check_config_shows_which_key_signs_what_and_when(shell: Shell) -> None:
+    shell.configure(
+        POLICY.replace("[[dkim.sel", 'identity = "@example.com"\nlifetime = "14d"\n[[dkim.sel')
+        + "retire_at = 2100-02-01T00:00:00Z\n"
+        + '[[dkim.selector]]\nname = "s2"\nkey_file = "ed.pem"\nactive_from = 2100-01-01T00:00:00Z\n'
+    )
+    rows = json.loads(shell.relay("check-config", "--json"))["in_force"]
+    assert rows["dkim[0].domain"] == "example.com"
+    assert rows["dkim[0].canonicalization"] == "relaxed/relaxed"
+    assert rows["dkim[0].on_failure"] == "defer"
+    assert (rows["dkim[0].identity"], rows["dkim[0].lifetime"]) == ("@example.com", "1209600 s")
+    folder = shell.folder
+    assert rows["dkim[0].selector[0]"] == (
+        f"s1: signs now, retires 2100-02-01 00:00 UTC; RSA, 2048 bits; {folder}/rsa.pem"
+    )
+    assert rows["dkim[0].selector[1]"] == f"s2: signs from 2100-01-01 00:00 UTC; Ed25519; {folder}/ed.pem"
+    assert "PRIVATE" not in json.dumps(rows)
