@@ -33,11 +33,12 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
             f"spool.path: is too long for the Unix socket in it ({SOCKET_PATH_MAX} bytes with /{HANDOVER_SOCKET})"
         )
     deliverer = DelivererOptions(hostname=file.relay.hostname, handover_path=handover)
+    relay = _relay(found, file, spool.path)
     return Configuration(
         path=path,
-        relay=_relay(found, file, spool.path),
+        relay=relay,
         spool=spool,
-        limits=given(Limits(), file.limits),
+        limits=_limits(found, file, relay.receivers),
         deliverer=given(deliverer, file.deliver),
         listeners=build_listeners(found, file.listener),
         routes=build_routes(found, file.route),
@@ -46,6 +47,16 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )
+
+
+def _limits(found: Findings, file: File, receivers: int) -> Limits:
+    limits = given(Limits(), file.limits)
+    for key in ("connections", "connections_per_address"):
+        if getattr(limits, key) < receivers:
+            found.problem(
+                f"limits.{key}", f"must be {receivers} at least: each of the relay.receivers has its part"
+            )
+    return limits
 
 
 def _relay(found: Findings, file: File, spool: Path) -> RelayOptions:

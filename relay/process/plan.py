@@ -129,7 +129,7 @@ class Plan:
             log_level=configuration.relay.log_level,
             run=configuration.relay.run,
             spool=configuration.spool,
-            limits=configuration.limits,
+            limits=configuration.limits.share(configuration.relay.receivers),
             deliverer=configuration.deliverer,
             routes=configuration.routes,
             listeners=listeners,

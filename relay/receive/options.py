@@ -1,6 +1,6 @@
 """The receiver's options: listeners and limits, each with its default and its reason."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from relay.smtp.server import ServerOptions
@@ -81,6 +81,20 @@ class Limits:
     """Of all mails that are coming in, in memory; above, 452 at MAIL. Those under way go on, each with 1 MiB at most."""
     large_buffers: int = 256
     """Of 64 KiB, for sessions that read content: 16 MiB. Further sessions read with their own 4 KiB."""
+
+    def share(self, receivers: int) -> "Limits":
+        """One receiver's part, so that all of them together never exceed a limit that counts over sessions.
+
+        The kernel spreads connections over receivers as they come free; an address whose connections fall
+        unevenly meets its limit somewhat early, and its next try goes elsewhere.
+        """
+        return replace(
+            self,
+            connections=max(1, self.connections // receivers),
+            connections_per_address=max(1, self.connections_per_address // receivers),
+            content_bytes=self.content_bytes // receivers,
+            large_buffers=self.large_buffers // receivers,
+        )
 
 
 @dataclass(frozen=True, slots=True)

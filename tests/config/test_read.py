@@ -380,3 +380,13 @@ def test_a_configuration_is_found_where_it_is_looked_for(
     monkeypatch.setenv("M365_RELAY_CONFIG", "other.toml")
     assert find() == folder.path / "other.toml"
     assert find(Path("named.toml")) == folder.path / "named.toml"
+
+
+@pytest.mark.parametrize("key", ["connections", "connections_per_address"])
+def test_a_limit_smaller_than_the_number_of_receivers_cannot_be_shared_out(tmp_path: Path, key: str) -> None:
+    text = (
+        LEAST.replace('"relay.example.com"', '"relay.example.com"\nreceivers = 3') + f"[limits]\n{key} = 2\n"
+    )
+    assert Folder(tmp_path).problem(text) == (
+        f"limits.{key}: must be 3 at least: each of the relay.receivers has its part"
+    )
