@@ -10,6 +10,7 @@ from relay.errors import SpoolError
 from relay.message.queue_id import QueueIdSource
 from relay.receive import policy
 from relay.receive.buffers import Buffers
+from relay.receive.dkim import Dkim
 from relay.receive.options import ReceiverOptions
 from relay.route.table import RouteTable
 from relay.smtp.reply import Reply
@@ -54,6 +55,7 @@ class Common:
         handover: Announce,
         record: Record,
         clock: Clock,
+        dkim: Dkim | None = None,
     ) -> None:
         self.options = options
         self.limits = options.limits
@@ -61,6 +63,8 @@ class Common:
         self.routes = routes
         self.committer = committer
         self.handover = handover
+        self.dkim = dkim
+        """Signs what has a policy; None: no domain has one."""
         self.record = record
         self.clock = clock
         self.ids = QueueIdSource(options.slot, clock)

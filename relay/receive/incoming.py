@@ -9,6 +9,7 @@ ends after all.
 from collections.abc import Sequence
 from typing import Protocol
 
+from relay._fastpath import BodyHash
 from relay.errors import SpoolError
 from relay.message.envelope import Recipient
 from relay.message.queue_id import format_id
@@ -80,9 +81,14 @@ class Incoming:
             del content[:MAX_RECORD_BYTES]
 
     def finish(
-        self, origin: Origin, mail: MailCommand, recipients: Sequence[Recipient], content: bytearray
+        self,
+        origin: Origin,
+        mail: MailCommand,
+        recipients: Sequence[Recipient],
+        content: bytearray,
+        body_hash: BodyHash | None = None,
     ) -> Reply | None:
-        """The data has ended: commit the mail, or return the reply that refuses it."""
+        """The data has ended: sign and commit the mail, or return the reply that refuses it."""
         common = self._common
         if self._head is not None:
             if content and self._error is None:
@@ -104,14 +110,19 @@ class Incoming:
             now,
             common.limits,
         )
-        if isinstance(change, Reply):
+        self._since = common.clock.monotonic()
+        outcome: Accept | Reply | None = change
+        if isinstance(change, Accept) and common.dkim is not None and body_hash is not None:
+            outcome = common.dkim.sign(change, body_hash, self._signed)
+        if isinstance(outcome, Reply):
             self.abandon()
-            return change
+            return outcome
+        assert isinstance(change, Accept)
         self._accept = change
         self._head = None
-        self._since = common.clock.monotonic()
         common.pending += 1
-        common.committer.submit(change, self._committed)
+        if outcome is not None:
+            self._commit(outcome)
         return None
 
     def disown(self) -> None:
@@ -146,6 +157,29 @@ class Incoming:
             self._error = error
         if self._owner is not None and self._accept is None:
             self._owner.stream_moved()
+
+    def _signed(self, outcome: Accept | Reply) -> None:
+        """The signing that took a while has ended."""
+        if isinstance(outcome, Reply):
+            self._refuse(outcome)
+        elif self._error is not None:
+            self._refuse(judge_commit(self._error))
+        else:
+            self._commit(outcome)
+
+    def _commit(self, change: Accept) -> None:
+        self._accept = change
+        self._common.committer.submit(change, self._committed)
+
+    def _refuse(self, reply: Reply) -> None:
+        """After all: it was not signed, or a record of it failed or nobody waits for it any more."""
+        common, owner, self._owner = self._common, self._owner, None
+        common.pending -= 1
+        if self._chunks > 1:
+            self._drop()
+        if owner is not None:
+            owner.mail_done(reply)
+        common.settle()
 
     def _committed(self, error: SpoolError | None) -> None:
         common, owner, change = self._common, self._owner, self._accept

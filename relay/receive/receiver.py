@@ -5,7 +5,9 @@ import socket
 from collections.abc import Sequence
 
 from relay.clock import Clock
+from relay.identity.dkim import KeyRing
 from relay.receive.common import Announce, Committer, Common
+from relay.receive.dkim import Dkim
 from relay.receive.implicit import accept_forever
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.session import Listener, Session
@@ -34,15 +36,21 @@ class Receiver:
         record: Record,
         clock: Clock,
         contexts: Sequence[ServerContext | None] = (),
+        keys: KeyRing | None = None,
     ) -> None:
-        """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS."""
+        """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS.
+
+        Mail is signed with `keys`; without them none is.
+        """
         if len(sockets) != len(options.listeners):
             raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
         self._sockets = list(sockets)
         self._store = store
         self._slot = options.slot
         self._record = record
-        self._common = Common(options, asyncio.get_running_loop(), routes, committer, handover, record, clock)
+        loop = asyncio.get_running_loop()
+        dkim = Dkim(keys, loop, record) if keys else None
+        self._common = Common(options, loop, routes, committer, handover, record, clock, dkim)
         self._listeners = [
             Listener(listener, server_options(options, listener), contexts[index] if contexts else None)
             for index, listener in enumerate(options.listeners)
@@ -99,6 +107,8 @@ class Receiver:
             sock.close()
         if self._timer is not None:
             self._timer.cancel()
+        if common.dkim is not None:
+            common.dkim.close()
 
     async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common

@@ -55,7 +55,7 @@ class Session(asyncio.BufferedProtocol):
     """From accept to close. Its methods are called by the loop, the receiver and its own mail."""
 
     __slots__ = (
-        "_active_at", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
+        "_active_at", "_body_hash", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
         "_end", "_eof", "_held", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
         "_recipients", "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable",
     )  # fmt: skip
@@ -64,6 +64,9 @@ class Session(asyncio.BufferedProtocol):
         self._common = common
         self._listener = listener
         self._server = Server(listener.server)
+        self._body_hash = None if common.dkim is None else common.dkim.body_hash()
+        if self._body_hash is not None:
+            self._server.hash_body(self._body_hash)
         self._transport: asyncio.Transport | None = None
         self._client = ""
         self._origin = Origin(common.options.hostname, "")
@@ -259,7 +262,7 @@ class Session(asyncio.BufferedProtocol):
         if self._incoming is None:
             self._incoming = Incoming(self._common, self)
         self._since = self._common.now
-        refusal = self._incoming.finish(self._origin, mail, self._recipients, server.content)
+        refusal = self._incoming.finish(self._origin, mail, self._recipients, server.content, self._body_hash)
         if refusal is not None:
             self._incoming = None
             self._answer_content(refusal)

@@ -11,6 +11,7 @@ from relay._fastpath import (
     ERROR_NONE,
     ERROR_NUL,
     ERROR_SIZE,
+    BodyHash,
     DataDecoder,
 )
 from relay.smtp.command import BdatCommand
@@ -35,6 +36,10 @@ class ContentReader:
     def size(self) -> int:
         """Bytes of this mail so far, those that the driver has taken included."""
         return self._decoder.size
+
+    def hash_body(self, body_hash: BodyHash | None) -> None:
+        """Hash the body of every mail from now on while it is read."""
+        self._decoder.hash_body(body_hash)
 
     def begin(self) -> None:
         """A new mail's content comes now."""

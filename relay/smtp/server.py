@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from relay._fastpath import BodyHash
 from relay.smtp.command import (
     MailCommand,
     RcptCommand,
@@ -111,6 +112,10 @@ class Server:
         self.said_quit = False
         self.refused: list[tuple[str, Reply]] = []
         """Commands that got 4yz or 5yz since the driver last emptied it."""
+
+    def hash_body(self, body_hash: BodyHash | None) -> None:
+        """Hash the body of every mail from now on while it is read; at its end the driver asks for the hash."""
+        self._content.hash_body(body_hash)
 
     @property
     def content(self) -> bytearray:

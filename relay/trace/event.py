@@ -67,6 +67,17 @@ class Accepted(_Event, frozen=True):
     level: Level = "info"
 
 
+class SigningFailed(_Event, frozen=True):
+    """A mail from a domain with a DKIM policy could not be signed."""
+
+    id: str
+    domain: str
+    reason: str
+    action: str
+    """What was done with the mail: defer, unsigned or refuse."""
+    level: Level = "error"
+
+
 class Delivered(_Event, frozen=True):
     """The next hop took the mail for these recipients."""
 
@@ -289,6 +300,7 @@ Event = (
     | SessionEnded
     | CommandRefused
     | Accepted
+    | SigningFailed
     | Delivered
     | Deferred
     | Held

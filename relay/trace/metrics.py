@@ -45,6 +45,7 @@ LABELLED = {
     "sessions": ("listener", "Client sessions that ended."),
     "sessions_refused": ("listener", "Clients turned away before their first command."),
     "commands_refused": ("code", "Replies with 4xx or 5xx, by code."),
+    "signing_failures": ("domain", "Mails that DKIM should sign and could not."),
     "processes_ended": ("role", "Child processes that ended."),
 }
 HISTOGRAMS = {

@@ -85,6 +85,9 @@ class Tally:
         self._add("bytes_accepted", event.size)
         self._observe("accept_seconds", SECONDS, event.seconds)
 
+    def _signing_failed(self, event: events.SigningFailed) -> None:
+        self._add_labelled("signing_failures", event.domain)
+
     def _delivered(self, event: events.Delivered) -> None:
         self._add_labelled("delivered_recipients", event.route, len(event.recipients))
         self._add_labelled("deliveries", event.route)
@@ -147,6 +150,7 @@ class Tally:
     # Values take the event of their key; a type that says so per entry does not exist, hence `...`.
     _by_type: ClassVar[dict[type[object], Callable[..., None]]] = {
         events.Accepted: _accepted,
+        events.SigningFailed: _signing_failed,
         events.Delivered: _delivered,
         events.Deferred: _deferred,
         events.Held: _held,

@@ -19,6 +19,7 @@ EVERY_EVENT: list[events.Event] = [
     events.Accepted(
         id="A", message_id="", sender="", recipients=2, size=100, client="::1", helo="", seconds=0.004
     ),
+    events.SigningFailed(id="A", domain="example.com", reason="no key is active", action="defer"),
     events.Delivered(
         id="A", recipients=("a", "b"), route="r", host="h", reply="250 ok", attempts=1, seconds=0.3
     ),
