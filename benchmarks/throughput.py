@@ -52,6 +52,10 @@ class Result(msgspec.Struct, frozen=True):
     pss_mib: float
     processes: int
     commits_per_mail: float
+    connections: int
+    """To the sink, at most at once."""
+    pipelined_share: float
+    """Mails whose final dot came together with the next mail's commands."""
     ceiling_per_s: float
     source_cpu_ms_per_mail: float
     sink_cpu_ms_per_mail: float
@@ -124,6 +128,8 @@ def _measure_running(
         pss_mib=peak.pss_bytes / 2**20,
         processes=peak.processes,
         commits_per_mail=(rivals.commits(running) - commits_before) / mails,
+        connections=taken.most_open,
+        pipelined_share=taken.pipelined_behind_dot / mails,
         ceiling_per_s=ceiling,
         source_cpu_ms_per_mail=sent.cpu_seconds / mails * 1e3,
         sink_cpu_ms_per_mail=(taken.cpu_seconds - sink_cpu) / mails * 1e3,
@@ -151,6 +157,7 @@ COLUMNS: dict[str, Callable[[Result], float]] = {
     "CPU ms/mail": lambda r: r.cpu_ms_per_mail,
     "PSS MiB": lambda r: r.pss_mib,
     "commits/mail": lambda r: r.commits_per_mail,
+    "pipelined": lambda r: r.pipelined_share,
     "ceiling/s": lambda r: r.ceiling_per_s,
     "others' CPU": lambda r: r.other_cpu_share,
 }
