@@ -1,6 +1,6 @@
 """What a child is told: all its options, as JSON over the channel.
 
-It holds passwords, so it goes through a socket and never through arguments, the
+It holds passwords and private keys, so it goes through a socket and never through arguments, the
 environment or a file. Children need no TOML and no pydantic.
 """
 
@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from relay.deliver.options import DelivererOptions
+from relay.identity.dkim import DomainPolicy
+from relay.identity.dkim_key import SigningKey
 from relay.receive.options import Limits, ListenerOptions
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
@@ -39,6 +41,8 @@ class Assignment(Struct, frozen=True):
     deliverer: DelivererOptions
     routes: tuple[Route, ...]
     listeners: tuple[InheritedListener, ...]
+    dkim: tuple[DomainPolicy, ...] = ()
+    """Told to receivers only: who does not sign holds no keys."""
     console: int | None = None
     """Descriptor of the console's socket."""
 
@@ -56,10 +60,15 @@ def decode(payload: bytes) -> Assignment:
 def _to_plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, SigningKey):
+        return [value.pem.decode("latin-1"), value.source]
     raise NotImplementedError(f"{type(value)} in an assignment")
 
 
 def _from_plain(wanted: type, value: object) -> object:
     if wanted is Path and isinstance(value, str):
         return Path(value)
+    if wanted is SigningKey:
+        pem, source = msgspec.convert(value, tuple[str, str])
+        return SigningKey(pem.encode("latin-1"), source)
     raise NotImplementedError(f"{wanted} in an assignment")

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from relay.clock import Clock
 from relay.config.configuration import Configuration
+from relay.identity.dkim import DomainPolicy
 from relay.process import assignment, listen
 from relay.process.assignment import Assignment, InheritedListener
 from relay.process.child import Child
@@ -88,7 +89,11 @@ class Plan:
         """One a core that is free for it."""
         listeners = [self._inherited(index) for index in range(len(self._configuration.listeners))]
         count = self._configuration.relay.receivers
-        return [self._seat(RECEIVER, f"receiver-{i}", i, listeners=tuple(listeners)) for i in range(count)]
+        keys = self._configuration.dkim
+        return [
+            self._seat(RECEIVER, f"receiver-{i}", i, listeners=tuple(listeners), dkim=keys)
+            for i in range(count)
+        ]
 
     def deliverer(self) -> list[Seat]:
         """The one that a spool has."""
@@ -118,6 +123,7 @@ class Plan:
         role: str,
         number: int,
         listeners: tuple[InheritedListener, ...] = (),
+        dkim: tuple[DomainPolicy, ...] = (),
         console: int | None = None,
     ) -> Seat:
         configuration = self._configuration
@@ -133,6 +139,7 @@ class Plan:
             deliverer=configuration.deliverer,
             routes=configuration.routes,
             listeners=listeners,
+            dkim=dkim,
             console=console,
         )
         payload = assignment.encode(told)

@@ -5,6 +5,7 @@ import sys
 
 from relay import tls
 from relay.errors import ConfigurationError
+from relay.identity.dkim import KeyRing
 from relay.message.queue_id import MAX_SLOTS
 from relay.process.assignment import InheritedListener
 from relay.process.life import Life, Unavailable, run
@@ -38,6 +39,7 @@ async def work(life: Life) -> None:
         life.record,
         life.clock,
         [_context(each) for each in told.listeners],
+        KeyRing(told.dkim),
     )
     await handover.start()
     await receiver.start()
