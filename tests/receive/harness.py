@@ -11,6 +11,7 @@ import uvloop
 
 from relay.clock import Clock, SystemClock
 from relay.errors import SpoolError
+from relay.identity.dkim import KeyRing
 from relay.message.envelope import Envelope
 from relay.receive.options import Limits, ListenerOptions, ReceiverOptions
 from relay.receive.receiver import Receiver
@@ -116,6 +117,7 @@ async def house(
     store: MemoryStore | None = None,
     held: HeldCommitter | None = None,
     routes: Sequence[Route] = ROUTES,
+    keys: KeyRing | None = None,
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
     clock = clock or SystemClock()
@@ -137,6 +139,7 @@ async def house(
         events.append,
         clock,
         [context],
+        keys,
     )
     await receiver.start()
     try:
