@@ -1,13 +1,16 @@
 """`[[dkim]]`: from TOML to policies, or to sentences an administrator can act on."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from relay.config.configuration import Configuration
 from relay.config.dkim import first_gap, moment_text
+from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
+from relay.config.table import Table
 from relay.identity.dkim import DomainPolicy, Existing, KeyRing, OnFailure, Selector
 from relay.message.dkim.canonical import Canonicalization
 from relay.message.dkim.signature import DEFAULT_OVERSIGN
@@ -283,3 +286,30 @@ def test_a_gap_is_found_only_where_no_key_is_active() -> None:
         first_gap(DomainPolicy(b"example.com", (early, Selector(b"c", ed25519_key(2), active_from=10.0))), 0)
         is None
     )
+
+
+@pytest.mark.parametrize(
+    ("heading", "table"), [("`[[dkim]]`, one", DkimTable), ("`[[dkim.selector]]`, one", SelectorTable)]
+)
+def test_every_key_is_documented_and_no_other(heading: str, table: type[Table]) -> None:
+    text = (Path(__file__).parents[2] / "docs/dkim.md").read_text()
+    section = text.partition(heading)[2].partition("\n\n")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == table.model_fields.keys()
+
+
+def test_the_example_in_the_documentation_is_good(folder: Folder) -> None:
+    text = (Path(__file__).parents[2] / "docs/dkim.md").read_text()
+    example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert example is not None
+    files = {
+        "/etc/m365-relay/dkim/example.com.s1.pem": "rsa.pem",
+        "/etc/m365-relay/dkim/example.com.e1.pem": "ed.pem",
+    }
+    toml = example[1]
+    for name, file in files.items():
+        toml = toml.replace(name, file)
+    path = folder.path / "relay.toml"
+    path.write_text(LEAST.partition("[[dkim]]")[0] + toml)
+    configuration = read(path, NOW)
+    assert configuration.warnings == ()
+    assert len(configuration.dkim[0].active(NOW)) == 2
