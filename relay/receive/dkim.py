@@ -81,8 +81,8 @@ class Dkim:
         if isinstance(result, Exception):
             return self._failed(change, policy, result)
         # RFC 6376 section 5.6: the field goes before all others, ours too, as a trace field does.
-        if header.is_complete and header.end == header.scan.fields_end:
-            # Its header ends without a blank line, where each verifier would look for the body elsewhere.
+        if header.end == header.scan.fields_end:
+            # No blank line ends its header: each verifier would look for the body elsewhere, and some for a header.
             head = b"".join([result, header.scan.text, b"\r\n", memoryview(change.head)[header.end :]])
         else:
             head = result + change.head

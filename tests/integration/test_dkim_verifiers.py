@@ -1,0 +1,186 @@
+"""Signed mail that went through the receiver verifies with verifiers that others wrote.
+
+dkimpy always; opendkim and Mail::DKIM (Debian's libmail-dkim-perl, which knows no
+Ed25519) where they are installed; mailauth (npm) where `NODE_PATH` leads to it. One run
+of a verifier looks at all mails of a configuration.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relay.identity.dkim import DomainPolicy, KeyRing, Selector
+from relay.message.dkim.author import author_domain
+from relay.message.dkim.canonical import Canonicalization
+from relay.message.header import Header
+from relay.receive.options import Limits
+from relay.route.route import Route
+from tests import dkimpy, oracle
+from tests.identity.keys import ed25519_key, rsa_key
+from tests.integration.dkim_corpus import corpus
+from tests.receive.harness import Client, house, run
+
+HERE = Path(__file__).parent
+DOMAIN = b"example.com"
+KEYS = {
+    "rsa": (Selector(b"r1", rsa_key()),),
+    "ed25519": (Selector(b"e1", ed25519_key()),),
+    "both": (Selector(b"r1", rsa_key()), Selector(b"e1", ed25519_key())),
+}
+PAIRS = list(itertools.product(Canonicalization, repeat=2))
+CONFIGURATIONS = [(header, body, keys) for (header, body), keys in itertools.product(PAIRS, KEYS)]
+
+
+RECORDS = {
+    selector.name + b"._domainkey." + DOMAIN: selector.key.public_record_value().encode()
+    for selector in KEYS["both"]
+}
+
+
+class Signed:
+    """The corpus, signed by one configuration, in files."""
+
+    def __init__(self, folder: Path, mails: list[bytes], keys: str, header: Canonicalization) -> None:
+        self.header = header
+        self.mails = mails
+        self.keys = keys
+        self.records = folder / "records"
+        self.records.write_bytes(b"".join(b"%b %b\n" % record for record in RECORDS.items()))
+        self.files = [folder / f"{number:03}.eml" for number in range(len(mails))]
+        for file, mail in zip(self.files, mails, strict=True):
+            file.write_bytes(mail)
+
+
+@pytest.fixture(scope="module", params=CONFIGURATIONS, ids=lambda c: f"{c[0].value}/{c[1].value}-{c[2]}")
+def signed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
+    header, body, keys = request.param
+    policy = DomainPolicy(DOMAIN, KEYS[keys], header=header, body=body, identity=b"@" + DOMAIN)
+    mails = through_the_relay(KeyRing([policy]))
+    yield Signed(tmp_path_factory.mktemp("signed"), mails, keys, header)
+
+
+def through_the_relay(keys: KeyRing) -> list[bytes]:
+    """The mails of the corpus that example.com signs, as they lie in the spool."""
+    mails: list[bytes] = []
+    sent = [mail for mail in corpus().values() if author_domain(Header.of(mail)) == DOMAIN]
+
+    async def main() -> None:
+        routes = (Route("all", ("mx.example",)),)
+        async with house(keys=keys, routes=routes, limits=Limits(content_line_bytes=0)) as relay:
+            client = await Client.connect(relay.port)
+            await client.reply()
+            await client.say(b"EHLO client.example\r\n")
+            for mail in sent:
+                await client.say(b"MAIL FROM:<alice@example.com> BODY=8BITMIME\r\n")
+                await client.say(b"RCPT TO:<bob@example.net>\r\n")
+                await client.say(b"DATA\r\n")
+                reply = await client.say(oracle.stuff(mail, True) + b".\r\n")
+                assert reply.startswith(b"250 "), (reply, mail[:200])
+            await client.close()
+            mails.extend(content for _, content in relay.mails())
+
+    run(main)
+    assert len(mails) == len(sent)
+    # A mail without a body gets the blank line that it lacks.
+    assert all(kept.endswith((mail, mail + b"\r\n")) for kept, mail in zip(mails, sent, strict=True))
+    return mails
+
+
+def results(command: list[str], signed: Signed) -> list[str]:
+    """What a verifier says of each mail."""
+    arguments = [*command, str(signed.records), *map(str, signed.files)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def passes(line: str, algorithm: str) -> bool:
+    """Whether the line tells of a signature with this algorithm, and no other result for it than pass."""
+    told = [each.partition("=")[2] for each in line.split() if each.startswith(algorithm + "=")]
+    # A mail of the corpus bears a signature of somebody else's, for whom there is no key.
+    return told.count("pass") == 1 and all(
+        result in ("pass", "invalid", "neutral", "fail", "permerror") for result in told
+    )
+
+
+def algorithms(keys: str) -> list[str]:
+    return {"rsa": ["rsa-sha256"], "ed25519": ["ed25519-sha256"], "both": ["rsa-sha256", "ed25519-sha256"]}[
+        keys
+    ]
+
+
+def test_dkimpy_finds_every_signature_good(signed: Signed) -> None:
+    expected = len(algorithms(signed.keys))
+    for mail in signed.mails:
+        assert dkimpy.verifies(mail, RECORDS)[:expected] == [True] * expected, mail[:2000]
+
+
+def test_mail_dkim_finds_every_rsa_signature_good(signed: Signed) -> None:
+    perl = shutil.which("perl")
+    if (
+        perl is None
+        or subprocess.run([perl, "-MMail::DKIM::Verifier", "-e", "1"], capture_output=True).returncode
+    ):
+        pytest.skip("Mail::DKIM (Debian package libmail-dkim-perl) is not installed")
+    if signed.keys == "ed25519":
+        pytest.skip("Mail::DKIM knows no Ed25519")
+    lines = results([perl, str(HERE / "dkim_verify.pl")], signed)
+    failed = [
+        mail[-2000:] for mail, line in zip(signed.mails, lines, strict=True) if not passes(line, "rsa-sha256")
+    ]
+    assert failed == []
+
+
+def test_mailauth_finds_every_signature_good(signed: Signed) -> None:
+    node = shutil.which("node")
+    found = [Path(folder, "mailauth") for folder in os.environ.get("NODE_PATH", "").split(":") if folder]
+    if node is None or not any(folder.exists() for folder in found):
+        pytest.skip("mailauth (npm install mailauth; NODE_PATH=…/node_modules) is not installed")
+    lines = results([node, str(HERE / "dkim_verify.cjs")], signed)
+    for algorithm in algorithms(signed.keys):
+        failed = [
+            (line, mail[:2000])
+            for mail, line in zip(signed.mails, lines, strict=True)
+            if not passes(line, algorithm)
+        ]
+        assert failed == []
+
+
+def test_opendkim_finds_every_signature_good(signed: Signed, tmp_path: Path) -> None:
+    opendkim = shutil.which("opendkim") or shutil.which("opendkim", path="/usr/sbin")
+    if opendkim is None:
+        pytest.skip("opendkim is not installed")
+    configuration = tmp_path / "opendkim.conf"
+    configuration.write_text(f"TestPublicKeys {signed.records}\nMode v\nSyslog no\n")
+    command = [opendkim, "-x", str(configuration), "-v", "-v", "-t", ",".join(map(str, signed.files))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.split("hname='Authentication-Results'")[1:]
+    assert len(told) == len(signed.mails)
+    for text, mail in zip(told, signed.mails, strict=True):
+        if signed.header is Canonicalization.SIMPLE and not has_milter_fields(mail):
+            continue
+        good = re.findall(r"dkim=pass [^;]*header\.d=example\.com [^;]*header\.a=(\S+)", text)
+        assert good == algorithms(signed.keys), (text, mail[:2000])
+
+
+def has_milter_fields(mail: bytes) -> bool:
+    """Whether its fields survive opendkim's test mode, which hands them over as an MTA does to a milter.
+
+    White space around a value is lost on that way, and a simple header with it.
+    """
+    return all(
+        field.value == b" " + field.value.strip(b" \t") and field.value != b" "
+        for field in Header.of(mail).fields
+    )
+
+
+def test_opendkim_is_asked_of_most_mails_of_the_corpus() -> None:
+    mails = corpus().values()
+    assert sum(has_milter_fields(mail) for mail in mails) > 0.8 * len(mails)
