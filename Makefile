@@ -32,7 +32,7 @@ check: $(NATIVE)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint relay
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint relay
 	$(BIN)/python -m pytest -q tests/test_stub.py tests/test_layers.py tests/test_docs.py
 
 bench: $(NATIVE) $(LOAD)/bin/source $(LOAD)/bin/sink

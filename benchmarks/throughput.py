@@ -152,8 +152,8 @@ def _certificate(folder: Path) -> Pem:
 COLUMNS: dict[str, Callable[[Result], float]] = {
     "accepted/s": lambda r: r.accepted_per_s,
     "delivered/s": lambda r: r.delivered_per_s,
-    "accept p50 ms": lambda r: r.accept_p50_ms,
-    "accept p99 ms": lambda r: r.accept_p99_ms,
+    "p50 ms": lambda r: r.accept_p50_ms,
+    "p99 ms": lambda r: r.accept_p99_ms,
     "CPU ms/mail": lambda r: r.cpu_ms_per_mail,
     "PSS MiB": lambda r: r.pss_mib,
     "commits/mail": lambda r: r.commits_per_mail,
@@ -248,7 +248,7 @@ def main() -> int:
                 if asked.json:
                     print(msgspec.json.encode(results[-1]).decode(), flush=True)
     if not asked.json:
-        show(results, Console(width=160))
+        show(results, Console(width=170))
     if asked.save:
         _keep(asked.save, results, asked.spool_dir)
     return int(any(each.lost or each.duplicates or each.altered for each in results))
