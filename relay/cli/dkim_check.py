@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from relay.cli.dkim_say import domain_of, lookup_of, selector_of
+from relay.cli.dkim_say import domain_of, lookup_of, printable, selector_of
 from relay.config.dkim import moment_text
 from relay.config.read import find, read
 from relay.errors import ConfigurationError
@@ -88,5 +88,5 @@ def _tell(rows: list[Row], as_json: bool) -> Exit:
         for row in rows:
             print(f"{'✓' if row.is_good else '✗'} {record_name(row.domain, row.selector)}  ({row.state})")
             for finding in row.findings:
-                print(f"    {MARKS[finding.level]} {finding.text}")
+                print(f"    {MARKS[finding.level]} {printable(finding.text)}")
     return Exit.OK if is_good else Exit.FOUND

@@ -1,5 +1,6 @@
 """`dkim new`: a key file, its DNS record both ways, and the TOML to paste."""
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -28,7 +29,7 @@ def new(domain: str, selector: str, kind: str, out: Path | None, *, as_json: boo
         f"Wrote {path} ({key_words(key)}; mode 0600). The user the relay runs as must be able to read it.\n\n"
         f"1. Publish it. {record_text(domain, selector, key)}\n"
         f"2. See whether the world sees it:\n\n"
-        f"m365-relay dkim check {domain} --selector {selector} --key {path}\n\n"
+        f"m365-relay dkim check {domain} --selector {selector} --key {shlex.quote(str(path))}\n\n"
         f"3. Then write into the configuration (a domain that has a [[dkim]] gets the selector only), and reload:\n\n"
         f"{toml}",
         end="",

@@ -1,5 +1,6 @@
 """`dkim rotate`: the next key, and what to do when. The administrator's TOML stays the administrator's."""
 
+import shlex
 import time
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def rotate(
         f"   And in the [[dkim.selector]] of {old.name.decode()}:\n\n"
         f"retire_at = {toml_time(moments.retire)}\n\n"
         f"3. Wait. Before {moment_text(moments.switch)} this must find nothing wrong; else give active_from a later time:\n\n"
-        f"m365-relay dkim check {policy.domain.decode()} --config {path}\n\n"
+        f"m365-relay dkim check {policy.domain.decode()} --config {shlex.quote(str(path))}\n\n"
         f"4. Retire, after {moment_text(moments.retire)}, when no mail signed with {old.name.decode()} is on its way any more:\n"
         f'   set its DNS record to "v=DKIM1; p=" (revoked), take its selector out of {path},\n'
         f"   reload, and delete {old.key.source}.\n",

@@ -53,6 +53,11 @@ def key_words(key: SigningKey) -> str:
     return f"RSA, {key.bits} bits" if key.key_type == "rsa" else "Ed25519"
 
 
+def printable(text: str) -> str:
+    """Without control characters: what mails and the DNS say must not steer a terminal."""
+    return "".join(each if each.isprintable() else "�" for each in text)
+
+
 def record_text(domain: str, selector: str, key: SigningKey) -> str:
     """The record both ways; lines to be copied begin at the margin."""
     name, value = record_name(domain, selector), key.public_record_value()

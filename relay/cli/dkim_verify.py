@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from relay.cli.dkim_say import lookup_of, read_mail
+from relay.cli.dkim_say import lookup_of, printable, read_mail
 from relay.identity.dkim_judge import Result, Verdict, judge
 from relay.process.exits import Exit
 
@@ -25,9 +25,8 @@ def verify(file: Path, resolver: str | None, *, as_json: bool) -> Exit:
 
 def _print(verdict: Verdict) -> None:
     mark = "✓" if verdict.result is Result.PASS else "✗"
-    print(f"{mark} {verdict.result.value}: {verdict.reason}")
-    print(
-        f"    domain {verdict.domain or '?'}, selector {verdict.selector or '?'}, {verdict.algorithm or '?'}"
-    )
+    names = f"domain {verdict.domain or '?'}, selector {verdict.selector or '?'}, {verdict.algorithm or '?'}"
+    print(f"{mark} {verdict.result.value}: {printable(verdict.reason)}")
+    print(f"    {printable(names)}")
     for note in verdict.notes:
         print(f"    ! {note}")

@@ -60,17 +60,15 @@ def _verdict(message: bytes, index: int, value: bytes, look_up: Lookup) -> Verdi
         found = tags.parse(value)
     except ValueError as error:
         return Verdict("", "", "", Result.PERMERROR, f"the signature cannot be read: {error}")
-    domain, selector, algorithm = (
-        tags.joined(found.get(name, b"")).decode("ascii", "replace") for name in (b"d", b"s", b"a")
-    )
+    domain, selector, algorithm = (_text(found, name) for name in (b"d", b"s", b"a"))
     notes = tuple(_signature_notes(found))
 
     def verdict(result: Result, reason: str, *more: str) -> Verdict:
         return Verdict(domain, selector, algorithm, result, reason, notes + more)
 
-    if not domain or not selector:
-        return verdict(Result.PERMERROR, "the signature does not name a domain (d=) and a selector (s=)")
     name = record_name(domain, selector)
+    if not _is_name(name):
+        return verdict(Result.PERMERROR, "the signature does not name a domain (d=) and a selector (s=)")
     try:
         texts = look_up(name).texts
     except NoAnswer as error:
@@ -85,6 +83,19 @@ def _verdict(message: bytes, index: int, value: bytes, look_up: Lookup) -> Verdi
         return verdict(Result.PERMERROR, objection)
     more = ("the key is published for testing (t=y)",) if record.is_testing else ()
     return verdict(*_ask_dkimpy(message, index, texts[0]), *more)
+
+
+def _text(found: dict[bytes, bytes], name: bytes) -> str:
+    # UTF-8: domains in other alphabets (RFC 8616).
+    return tags.joined(found.get(name, b"")).decode("utf-8", "replace")
+
+
+def _is_name(name: str) -> bool:
+    """Whether the DNS may be asked for it: what a hostile signature says is no name."""
+    labels = name.split(".")
+    return len(name) < 254 and all(
+        0 < len(label) < 64 and all(each.isalnum() or each in "-_" for each in label) for label in labels
+    )
 
 
 def _signature_notes(found: dict[bytes, bytes]) -> Iterator[str]:
@@ -105,7 +116,7 @@ def _objection(record: KeyRecord, algorithm: str, domain: str, found: dict[bytes
         return f"the key is not for email (s={':'.join(record.services)})"
     if not record.takes_sha256 and algorithm.endswith("-sha256"):
         return f"the key is not for SHA-256 (h={':'.join(record.hashes)})"
-    identity = tags.joined(found.get(b"i", b"")).decode("ascii", "replace").rpartition("@")[2]
+    identity = _text(found, b"i").rpartition("@")[2]
     if record.is_strict and identity and identity.lower() != domain.lower():
         return f"the key forbids subdomains in i= (t=s), and i= is of {identity}"
     return None

@@ -320,6 +320,15 @@ def test_a_mail_without_a_signature_ends_with_1(shell: Shell) -> None:
     shell.asking("verify", "none.eml", status=74)
 
 
+def test_what_a_mail_says_does_not_steer_the_terminal(shell: Shell) -> None:
+    field = b"DKIM-Signature: v=1; a=\x1b[2J; d=a\xc2\x9b.example; s=\x07\r\n"
+    (shell.folder / "mail.eml").write_bytes(field + MAIL)
+    output = shell.asking("verify", "mail.eml", status=1)
+    assert "\x1b" not in output + shell.asking("verify", "mail.eml", "--json", status=1)
+    assert "�" in output
+    assert all(each.isprintable() or each == "\n" for each in output)
+
+
 def test_what_nobody_signs_comes_out_as_it_was(shell: Shell) -> None:
     other = MAIL.replace(b"@example.com", b"@example.org")
     (shell.folder / "mail.eml").write_bytes(other)

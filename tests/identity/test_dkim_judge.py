@@ -152,6 +152,8 @@ def test_an_expired_signature_fails() -> None:
         b"v=1; d=example.com; s=s1",
         b"v=1; d=\xff\xfe; s=s1",
         b"d=a..b; s=;",
+        b"v=1; d=a@b.c; s=s1",
+        b"v=1; d=\x1b[2J.example.com; s=s1",
     ],
 )
 def test_a_signature_that_cannot_be_read_is_an_error_and_no_crash(field: bytes) -> None:
