@@ -1,5 +1,6 @@
 """A receiver process: `python -m relay.process.receiver`, started by the supervisor."""
 
+import asyncio
 import socket
 import sys
 
@@ -19,12 +20,19 @@ from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
 from relay.spool.store import Store
 
+SLOT_WAIT_S = 10.0
+"""A starting deliverer drops what dead receivers left before it lets go: milliseconds, unless they left much."""
+SLOT_POLL_S = 0.02
+
 
 async def work(life: Life) -> None:
     """Accept mail until told to stop."""
     told = life.told
     store = Store.open(told.spool)
-    slot, held = _free_slot(told.spool, told.number)
+    found = await _wait_for_slot(life)
+    if found is None:
+        return
+    slot, held = found
     committer = Committer(store, life.end.get_loop(), life.record, life.clock, life.break_off)
     handover = Handover(
         told.deliverer.handover_path, slot, life.clock, open_mails_s=told.limits.transaction_timeout_s
@@ -52,7 +60,20 @@ async def work(life: Life) -> None:
     held.release()
 
 
-def _free_slot(spool: SpoolOptions, wish: int) -> tuple[int, Lock]:
+async def _wait_for_slot(life: Life) -> tuple[int, Lock] | None:
+    """A slot and its lock; None when told to stop meanwhile. A deliverer that starts holds all free ones for a moment."""
+    deadline = life.clock.monotonic() + SLOT_WAIT_S
+    while not life.end.done():
+        found = _free_slot(life.told.spool, life.told.number)
+        if found is not None:
+            return found
+        if life.clock.monotonic() > deadline:
+            raise Unavailable(f"all {MAX_SLOTS} receiver slots of {life.told.spool.path} are taken")
+        await asyncio.wait((life.end,), timeout=SLOT_POLL_S)
+    return None
+
+
+def _free_slot(spool: SpoolOptions, wish: int) -> tuple[int, Lock] | None:
     """The wished slot, or the next one nobody has: a predecessor may still be draining."""
     for offset in range(MAX_SLOTS):
         slot = (wish + offset) % MAX_SLOTS
@@ -60,7 +81,7 @@ def _free_slot(spool: SpoolOptions, wish: int) -> tuple[int, Lock]:
             return slot, Lock.hold(spool.path, lock.receiver(slot))
         except ConfigurationError:
             continue
-    raise Unavailable(f"all {MAX_SLOTS} receiver slots of {spool.path} are taken")
+    return None
 
 
 def _context(listener: InheritedListener) -> tls.ServerContext | None:

@@ -223,6 +223,24 @@ def test_several_receivers_share_the_socket(tmp_path: Path) -> None:
         assert relay.stop() == 0
 
 
+def test_a_receiver_waits_while_a_deliverer_looks_after_all_slots(tmp_path: Path) -> None:
+    from relay.message.queue_id import MAX_SLOTS
+    from relay.spool import lock
+
+    (tmp_path / "spool").mkdir()
+    held = [lock.Lock.hold(tmp_path / "spool", lock.receiver(slot)) for slot in range(MAX_SLOTS)]
+    with running(tmp_path, configuration()) as relay:
+        wait_until(
+            lambda: {"deliverer", "console"} <= {line["role"] for line in relay.events("process_started")}
+        )
+        assert relay.process.poll() is None
+        assert relay.events("ready") == relay.events("process_failed") == []
+        for each in held:
+            each.release()
+        relay.wait_for("ready")
+        assert relay.stop() == 0
+
+
 def test_a_deliverer_waits_for_its_predecessor(tmp_path: Path) -> None:
     from relay.spool import lock
 
