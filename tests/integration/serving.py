@@ -29,7 +29,7 @@ receivers = {receivers}
 drain = "8s"
 
 [spool]
-path = "spool"
+path = "{path}"
 free_space_floor = "16 MiB"
 {spool}
 [[listener]]
@@ -59,6 +59,7 @@ def configuration(
     *,
     port: int = 0,
     receivers: int = 1,
+    path: str = "spool",
     spool: str = "",
     listener: str = "",
     limits: str = "",
@@ -150,8 +151,8 @@ class Generations:
     def start(self) -> Serving:
         """A further one; returns when it is ready."""
         self._all.append(Serving(self.folder))
-        ready = self.now.wait_for("ready")
-        assert ready
+        wait_until(lambda: bool(self.now.events("ready")) or self.now.process.poll() is not None)
+        assert self.now.events("ready"), self.now.log_file.read_text()[-2000:]
         self.now.children()
         return self.now
 
