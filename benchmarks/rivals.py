@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import tools
+from relay.identity.dkim_new_key import KeyKind, create_key
 
 READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 45.0
@@ -64,6 +65,24 @@ address = "127.0.0.1:0"
 """
 
 
+DKIM = {
+    "rsa2048": (KeyKind.RSA2048,),
+    "ed25519": (KeyKind.ED25519,),
+    "both": (KeyKind.RSA2048, KeyKind.ED25519),
+}
+"""Ways to sign, and their keys."""
+
+
+def _dkim(folder: Path, kinds: tuple[KeyKind, ...]) -> str:
+    """The section that signs what the source sends, with new keys."""
+    section = f'\n[[dkim]]\ndomain = "{tools.AUTHOR_DOMAIN}"\n'
+    for kind in kinds:
+        key = folder / f"{kind.value}.pem"
+        create_key(key, kind)
+        section += f'\n[[dkim.selector]]\nname = "{kind.value}"\nkey_file = "{key}"\n'
+    return section
+
+
 class _Line(msgspec.Struct):
     event: str
     listeners: tuple[str, ...] = ()
@@ -71,8 +90,10 @@ class _Line(msgspec.Struct):
 
 
 @contextmanager
-def m365_relay(folder: Path, sink: int, pem: Pem | None, receivers: int = 0) -> Iterator[Running]:
-    """This project's relay, as installed beside the Python that runs this."""
+def m365_relay(
+    folder: Path, sink: int, pem: Pem | None, receivers: int = 0, dkim: str = ""
+) -> Iterator[Running]:
+    """This project's relay, as installed beside the Python that runs this; `dkim` is a key of DKIM or empty."""
     listener, route = "", 'tls = "none"\n'
     if pem is not None:
         listener = f'tls = "starttls"\ncertificate = "{pem.both}"\nkey = "{pem.both}"\n'
@@ -86,6 +107,7 @@ def m365_relay(folder: Path, sink: int, pem: Pem | None, receivers: int = 0) -> 
             listener_tls=listener,
             route_tls=route,
         )
+        + (_dkim(folder, DKIM[dkim]) if dkim else "")
     )
     log = folder / "relay.log"
     command = [sys.executable, "-m", "relay.cli.main", "serve", "--config", str(config)]

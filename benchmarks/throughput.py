@@ -187,7 +187,8 @@ def ratios(results: list[Result]) -> dict[str, float]:
     found: dict[str, float] = {}
     for workload in dict.fromkeys(each.workload for each in results):
         ours = [r.delivered_per_s for r in results if r.workload == workload and r.relay == OURS]
-        theirs = [r.delivered_per_s for r in results if r.workload == workload and r.relay != OURS]
+        peers = [r for r in results if r.workload == workload and not r.relay.startswith(OURS)]
+        theirs = [r.delivered_per_s for r in peers]
         if ours and theirs:
             found[workload] = statistics.median(ours) / statistics.median(theirs)
     return found
@@ -215,6 +216,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peer", choices=[*PEERS, "none"], default="postfix-tuned")
+    parser.add_argument(
+        "--dkim",
+        action="append",
+        choices=[*rivals.DKIM],
+        help="our relay signs; beside the run that does not",
+    )
     parser.add_argument("--only-peer", action="store_true", help="without our relay")
     parser.add_argument("--receivers", type=int, default=0, help="default: as the relay decides")
     parser.add_argument(
@@ -234,6 +241,8 @@ def main() -> int:
     rows: dict[str, Start] = (
         {} if asked.only_peer else {OURS: partial(rivals.m365_relay, receivers=asked.receivers)}
     )
+    for kind in asked.dkim or ():
+        rows[f"{OURS} {kind}"] = partial(rivals.m365_relay, receivers=asked.receivers, dkim=kind)
     if asked.peer != "none":
         if why := rivals.has_postfix():
             print(f"without a peer: {why}", file=sys.stderr)
@@ -243,7 +252,7 @@ def main() -> int:
     for workload in WORKLOADS if "all" in workloads else workloads:
         for _ in range(asked.runs):
             for name, start in rows.items():
-                mails = asked.mails if name == OURS else max(asked.mails // 3, 300)
+                mails = asked.mails if name.startswith(OURS) else max(asked.mails // 3, 300)
                 results.append(measure(name, start, workload, mails, asked.spool_dir))
                 if asked.json:
                     print(msgspec.json.encode(results[-1]).decode(), flush=True)

@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 FOLDER = Path(__file__).parent / "load" / "bin"
+AUTHOR_DOMAIN = "load.example"
+"""Of From in what the source sends."""
 
 
 @dataclass(frozen=True, slots=True)
