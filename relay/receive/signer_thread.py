@@ -1,10 +1,10 @@
 """One thread that signs, so that the loop goes on meanwhile.
 
-An RSA signature takes 0.2 ms and lets go of the interpreter; an Ed25519 one takes less
+An RSA signature takes 0.2 ms and lets go of the interpreter; an Ed25519 one takes no more
 than the way to a thread and back, so it is made at once by whoever wants it. One
 thread is enough: it makes more signatures a second than a receiver takes mails, and
 where it is not, the answer is more receivers. Measured in
-docs/decisions/0302-dkim-signing-thread.md.
+docs/decisions/0003-dkim-signing-thread.md.
 
 The thread needs the interpreter between two signatures, and a loop that never sleeps
 would let it starve: `Yielding` sees to that.
