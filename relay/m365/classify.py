@@ -6,6 +6,7 @@ matching text wins, then the one whose text stands first. No two rows can be lef
 unless they share a text: a test holds that they do not.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from relay.m365.catalogue import ROWS
@@ -35,24 +36,30 @@ def classify(reply: Reply, stage: Stage | None = None) -> Row | None:
     """
     if reply.code < 400:
         return None
-    text = " ".join(reply.lines).lower()
-    enhanced = reply.enhanced or _enhanced_of(text)
-    best: Row | None = None
-    best_key: tuple[Rank, tuple[int, int]] | None = None
-    for pattern in PATTERNS:
-        place = _match(pattern, reply.code, enhanced, text, stage)
-        if place is None:
-            continue
-        key = (pattern.rank, place)
-        if best_key is None or key > best_key:
-            best, best_key = pattern.row, key
-    return best
+    return most_specific(_BY_CODE.get(reply.code, _OF_ANY_CODE), reply, stage)
 
 
 def explain(reply: Reply, stage: Stage | None = None) -> str:
     """The reply for people, with the next step where the catalogue knows one."""
     row = classify(reply, stage)
     return str(reply) if row is None else f"{reply} ({row.advice})"
+
+
+def most_specific(patterns: Iterable[Pattern], reply: Reply, stage: Stage | None) -> Row | None:
+    """The row of the best of these patterns, in whatever order they come."""
+    text = " ".join(reply.lines).lower()
+    prefix, _, detail = (reply.enhanced or _enhanced_of(text)).rpartition(".")
+    number = int(detail) if detail.isascii() and detail.isdigit() else -1
+    best: Row | None = None
+    best_key: tuple[Rank, tuple[int, int]] | None = None
+    for pattern in patterns:
+        place = _match(pattern, reply.code, prefix, number, text, stage)
+        if place is None:
+            continue
+        key = (pattern.rank, place)
+        if best_key is None or key > best_key:
+            best, best_key = pattern.row, key
+    return best
 
 
 def pattern_of(row: Row) -> Pattern:
@@ -65,14 +72,18 @@ def pattern_of(row: Row) -> Pattern:
 
 
 def _match(
-    pattern: Pattern, code: int, enhanced: str, text: str, stage: Stage | None
+    pattern: Pattern, code: int, prefix: str, number: int, text: str, stage: Stage | None
 ) -> tuple[int, int] | None:
     """Length and place of the text that matched, greater for the better; None: another reply."""
     row = pattern.row
     if row.codes and code not in row.codes:
         return None
-    if pattern.ranges and not any(_is_in(enhanced, *range) for range in pattern.ranges):
-        return None
+    for start, first, last in pattern.ranges:
+        if start == prefix and first <= number <= last:
+            break
+    else:
+        if pattern.ranges:
+            return None
     if row.stages and stage not in row.stages:
         return None
     if not pattern.texts:
@@ -87,11 +98,6 @@ def _range_of(pattern: str) -> tuple[str, int, int]:
     return prefix, int(first), int(last or first)
 
 
-def _is_in(enhanced: str, prefix: str, first: int, last: int) -> bool:
-    start, _, detail = enhanced.rpartition(".")
-    return start == prefix and first <= int(detail) <= last
-
-
 def _enhanced_of(text: str) -> str:
     """Exchange mixes classes, as in `554 4.3.2 mailbox busy`: what the reply's reader leaves in the text."""
     word = text.partition(" ")[0].rstrip(";:,")
@@ -101,3 +107,10 @@ def _enhanced_of(text: str) -> str:
 
 
 PATTERNS = tuple(pattern_of(row) for row in ROWS)
+
+# Indexed by code: 120 patterns take 30 to 70 µs, those of one code a few.
+_OF_ANY_CODE = tuple(pattern for pattern in PATTERNS if not pattern.row.codes)
+_BY_CODE = {
+    code: tuple(pattern for pattern in PATTERNS if not pattern.row.codes or code in pattern.row.codes)
+    for code in {code for row in ROWS for code in row.codes}
+}
