@@ -60,6 +60,8 @@ class Dkim:
         now = change.envelope.received_at
         if policy.existing is Existing.LEAVE and has_aligned_signature(header, domain, now):
             return change
+        if change.envelope.chunks > 1 and not header.is_complete:
+            return self._failed(change, policy, ValueError("the header does not end in the first record"))
         try:
             parts = [_part(header, hashing, signer, now) for signer in self._keys.signers(domain, now)]
         except (NoActiveKey, ValueError) as problem:

@@ -12,6 +12,7 @@ from relay.identity.dkim import DomainPolicy, Existing, KeyRing, OnFailure, Sele
 from relay.identity.dkim_key import SigningKey
 from relay.message.dkim.canonical import Canonicalization
 from relay.message.header import Header
+from relay.receive.options import Limits
 from relay.trace.event import Event, SigningFailed
 from tests import dkimpy, oracle
 from tests.identity.keys import ed25519_key, ed25519_pem, rsa_key
@@ -196,6 +197,20 @@ def test_a_mail_in_many_records_that_cannot_be_signed_leaves_nothing() -> None:
             await client.close()
 
     run(main)
+
+
+def test_a_header_beyond_the_first_record_is_a_failure() -> None:
+    long = b"From: alice@example.com\r\n" + b"X-Long: %b\r\n" % (b"x" * 900) * 400
+    replies: list[bytes] = []
+
+    async def main() -> None:
+        async with house(keys=ring(RSA), limits=Limits(header_bytes=1_000_000)) as relay:
+            client = await connect(relay)
+            replies.append(await send(client, long + b"\r\nbody\r\n"))
+            await client.close()
+
+    run(main)
+    assert replies[0].startswith(b"451 4.7.5")
 
 
 def test_chunks_of_bdat_are_signed() -> None:
