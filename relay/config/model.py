@@ -67,6 +67,7 @@ class DeliverTable(Table):
     address_backoff_max: Seconds | None = None
     resolve_interval: Seconds | None = None
     quit_timeout: Seconds | None = None
+    settle_pause: Seconds | None = None
     settle_retry: Seconds | None = None
     tick: Seconds | None = None
     receivers_max: Count | None = None

@@ -41,6 +41,9 @@ class DelivererOptions:
     """How long addresses of a name are used; DNS of large hosts changes within minutes."""
     quit_timeout_s: float = 5.0
     """How long the answer to QUIT is awaited; nothing depends on it."""
+    settle_pause_s: float = 0.002
+    """How long outcomes gather before they are committed: nobody waits for that commit, and each one keeps the
+    receivers from theirs. Mails repeated by a crash stay bounded by `unsettled_max`."""
     settle_retry_s: float = 1.0
     """How long after a failed commit an outcome is submitted again."""
     tick_s: float = 1.0

@@ -28,7 +28,14 @@ async def work(life: Life) -> None:
     if held is None:
         return
     _drop_unfinished(store)
-    committer = Committer(store, life.end.get_loop(), life.record, life.clock, life.break_off)
+    committer = Committer(
+        store,
+        life.end.get_loop(),
+        life.record,
+        life.clock,
+        life.break_off,
+        pause_s=told.deliverer.settle_pause_s,
+    )
     deliverer = Deliverer(
         told.deliverer,
         RouteTable(told.routes),

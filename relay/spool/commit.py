@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
+from time import sleep
 
 from relay.clock import Clock
 from relay.errors import SpoolBroken, SpoolError, SpoolFull
@@ -59,8 +60,13 @@ class Committer:
         record: Record,
         clock: Clock,
         on_broken: Callable[[str], None] | None = None,
+        *,
+        pause_s: float = 0.0,
     ) -> None:
-        """`on_broken` is called once when the disk failed for good: the process should end with that reason."""
+        """`on_broken` is called once when the disk failed for good: the process should end with that reason.
+
+        `pause_s` is waited before each commit, so that more goes into it: for changes nobody waits for.
+        """
         self.refusing: str | None = None
         self.waiting_bytes = 0
         self._pending = 0
@@ -79,6 +85,8 @@ class Committer:
         self._began: float | None = None
         self._yielding = Yielding(loop, lambda: self._pending > 0)
         # The thread's own.
+        self._pause_s = pause_s
+        self._is_open = True
         self._room = Room(self._options.free_space_floor_bytes, self._options.check_interval_s)
         self._doomed: set[int] = set()
         self._tick = loop.call_later(self._options.check_interval_s, self._on_tick)
@@ -171,29 +179,43 @@ class Committer:
     # In the thread
 
     def _run(self) -> None:
-        is_open = True
-        while is_open:
-            batch, is_open = self._gather()
+        while self._is_open:
+            batch = self._gather()
             self._look()
             if batch:
                 self._post(self._on_outcome, self._commit(batch))
                 self._yielding.step()
         self._post(self._on_end)
 
-    def _gather(self) -> tuple[list[_Submitted], bool]:
-        """What has been submitted, within the bounds of a batch; whether more may come."""
-        queue, batch, size = self._queue, list[_Submitted](), 0
+    def _gather(self) -> list[_Submitted]:
+        """Wait for a change, and take what has been submitted with it."""
+        batch: list[_Submitted] = []
         try:
-            item = queue.get(timeout=self._options.check_interval_s)
-            while item is not None:
-                batch.append(item)
-                size += item[0].size
-                if size >= self._options.max_batch_bytes or len(batch) >= self._options.max_batch_changes:
-                    return batch, True
-                item = queue.get_nowait()
+            self._put(self._queue.get(timeout=self._options.check_interval_s), batch)
         except Empty:
-            return batch, True
-        return batch, False
+            return batch
+        if self._pause_s and self._is_open:
+            sleep(self._pause_s)
+        self._drain(batch)
+        return batch
+
+    def _drain(self, batch: list[_Submitted]) -> list[Prepared]:
+        """Take more, without waiting and within the bounds of a batch; what was taken."""
+        start, options = len(batch), self._options
+        size = sum([prepared.size for prepared, _ in batch])
+        try:
+            while self._is_open and size < options.max_batch_bytes and len(batch) < options.max_batch_changes:
+                size += self._put(self._queue.get_nowait(), batch)
+        except Empty:
+            pass
+        return [prepared for prepared, _ in batch[start:]]
+
+    def _put(self, item: _Submitted | None, batch: list[_Submitted]) -> int:
+        if item is None:
+            self._is_open = False
+            return 0
+        batch.append(item)
+        return item[0].size
 
     def _look(self) -> None:
         room, now = self._room, self._clock.monotonic()
@@ -211,18 +233,19 @@ class Committer:
 
     def _commit(self, batch: list[_Submitted]) -> _Outcome:
         began = self._began = self._clock.monotonic()
-        errors, trouble = self._errors([prepared for prepared, _ in batch])
+        errors, trouble = self._errors(batch)
         size = sum([prepared.size for prepared, _ in batch])
         if trouble is None:
             self._room.spend(size)
         self._began = None
         return _Outcome(batch, errors, size, self._clock.monotonic() - began, self._room.refusing, trouble)
 
-    def _errors(self, batch: list[Prepared]) -> tuple[Sequence[SpoolError | None], SpoolError | None]:
-        """Commit; what to tell each change, and what to tell people."""
+    def _errors(self, batch: list[_Submitted]) -> tuple[Sequence[SpoolError | None], SpoolError | None]:
+        """Commit; what to tell each change, and what to tell people. The batch may grow meanwhile."""
         room, full = self._room, None
         if room.refusing is None and not self._doomed:
-            error = self._try(batch)
+            # Whatever comes while another process commits goes into this commit, not into the next one.
+            error = self._try([prepared for prepared, _ in batch], lambda: self._drain(batch))
             if error is None:
                 return [None] * len(batch), None
             full = error
@@ -230,10 +253,11 @@ class Committer:
                 room.fail(str(error), self._clock.monotonic())
         elif room.refusing is not None:
             full = SpoolFull(room.refusing)
+        changes = [prepared for prepared, _ in batch]
         if full is not None and not isinstance(full, SpoolFull):
-            self._doomed.update(_streamed(batch))
+            self._doomed.update(_streamed(changes))
             return [full] * len(batch), full
-        return self._without_additions(batch, full)
+        return self._without_additions(changes, full)
 
     def _without_additions(
         self, batch: list[Prepared], full: SpoolError | None
@@ -252,9 +276,11 @@ class Committer:
         error = self._try(rest) if rest else None
         return [refused.get(at, error) for at in range(len(batch))], error or full
 
-    def _try(self, batch: list[Prepared]) -> SpoolError | None:
+    def _try(
+        self, batch: list[Prepared], late: Callable[[], Sequence[Prepared]] = tuple
+    ) -> SpoolError | None:
         try:
-            self._store.commit(batch, self._yielding.step)
+            self._store.commit(batch, self._yielding.step, late)
         except SpoolError as error:
             return error
         except Exception as error:

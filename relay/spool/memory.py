@@ -38,8 +38,14 @@ class MemoryStore:
         """Commit all of them or none; SpoolFull."""
         self.commit([prepare(change) for change in changes])
 
-    def commit(self, batch: Sequence[Prepared], on_written: Callable[[], None] = lambda: None) -> None:
+    def commit(
+        self,
+        batch: Sequence[Prepared],
+        on_written: Callable[[], None] = lambda: None,
+        late: Callable[[], Sequence[Prepared]] = tuple,
+    ) -> None:
         """`apply` for changes that are prepared already; `on_written` is called before the sync there is not."""
+        batch = [*batch, *late()]
         size = sum(prepared.size for prepared in batch if prepared.is_addition)
         if size and self._size + size > self.capacity_bytes:
             raise SpoolFull("the spool's map is full")

@@ -26,8 +26,16 @@ class Spool(Protocol):
         """Commit all of them or none; SpoolFull, SpoolError."""
         ...
 
-    def commit(self, batch: Sequence[Prepared], on_written: Callable[[], None] = ...) -> None:
-        """`apply` for changes that are prepared already; `on_written` is called before the sync."""
+    def commit(
+        self,
+        batch: Sequence[Prepared],
+        on_written: Callable[[], None] = ...,
+        late: Callable[[], Sequence[Prepared]] = ...,
+    ) -> None:
+        """`apply` for changes that are prepared already.
+
+        `late` is asked for further ones when it is our turn to write; `on_written` is called before the sync.
+        """
         ...
 
     def read(self, id: int) -> tuple[Envelope, bytes] | None:

@@ -153,16 +153,34 @@ class Store:
         """Commit all of them or none, durably; SpoolFull, SpoolError."""
         self.commit([prepare(change) for change in changes])
 
-    def commit(self, batch: Sequence[Prepared], on_written: Callable[[], None] = _nothing) -> None:
-        """`apply` for changes that are prepared already; `on_written` is called before the sync."""
-        try:
-            self._commit(batch, on_written)
-        except SpoolFull:
-            if any([prepared.is_addition for prepared in batch]) or not self._ballast.drop():
-                raise
-            self._commit(batch, on_written)
+    def commit(
+        self,
+        batch: Sequence[Prepared],
+        on_written: Callable[[], None] = _nothing,
+        late: Callable[[], Sequence[Prepared]] = tuple,
+    ) -> None:
+        """`apply` for changes that are prepared already.
 
-    def _commit(self, batch: Sequence[Prepared], on_written: Callable[[], None]) -> None:
+        `late` is asked for further ones when it is our turn to write, which may take as long as the commit of
+        another process; `on_written` is called before the sync.
+        """
+        rows = list(batch)
+        try:
+            self._commit(rows, on_written, late)
+        except SpoolFull:
+            if any([prepared.is_addition for prepared in rows]) or not self._ballast.drop():
+                raise
+            self._commit(rows, on_written, tuple)
+
+    def _commit(
+        self, batch: list[Prepared], on_written: Callable[[], None], late: Callable[[], Sequence[Prepared]]
+    ) -> None:
+        with self._writing() as txn:
+            batch += late()
+            self._write(txn, batch)
+            on_written()
+
+    def _write(self, txn: _Transaction, batch: Sequence[Prepared]) -> None:
         contents = [row for p in batch for row in p.content]
         envelopes = [p.envelope for p in batch if p.envelope is not None]
         states = [p.state for p in batch if p.state is not None]
@@ -171,20 +189,18 @@ class Store:
         removed = [mail_key(p.id) for p in batch if p.is_removal]
         # Rows are put table by table: each call below gives the interpreter away, and beside a busy loop
         # getting it back can take a switch interval.
-        with self._writing() as txn:
-            for rows, table in (
-                (contents, self._content),
-                (envelopes, self._envelope),
-                (states, self._state),
-                (partials, self._partial),
-            ):
-                if rows:
-                    txn.cursor(table).putmulti(rows)
-            for key in ended:
-                txn.delete(key, db=self._partial)
-            if removed:
-                self._remove(txn, removed)
-            on_written()
+        for rows, table in (
+            (contents, self._content),
+            (envelopes, self._envelope),
+            (states, self._state),
+            (partials, self._partial),
+        ):
+            if rows:
+                txn.cursor(table).putmulti(rows)
+        for key in ended:
+            txn.delete(key, db=self._partial)
+        if removed:
+            self._remove(txn, removed)
 
     def _remove(self, txn: _Transaction, keys: Sequence[bytes]) -> None:
         contents = txn.cursor(self._content)

@@ -21,21 +21,29 @@ from tests.spool.sample import accept, options
 
 
 class Disk(MemoryStore):
-    """A spool whose commits wait at a gate, and fail when told to."""
+    """A spool whose commits wait for their turn to write and then at a gate, and fail when told to."""
 
     def __init__(self, floor: int = 0) -> None:
         super().__init__(options(Path("/nowhere"), floor=floor))
-        self.gate = Gate()
+        self.turn, self.gate = Gate(), Gate()
+        self.turn.set()
         self.gate.set()
         self.failure: Exception | None = None
         self.batches: list[list[int]] = []
 
-    def commit(self, batch: Sequence[Prepared], on_written: Callable[[], None] = lambda: None) -> None:
+    def commit(
+        self,
+        batch: Sequence[Prepared],
+        on_written: Callable[[], None] = lambda: None,
+        late: Callable[[], Sequence[Prepared]] = tuple,
+    ) -> None:
+        assert self.turn.wait(10)
+        whole = [*batch, *late()]
         assert self.gate.wait(10)
         if self.failure is not None:
             raise self.failure
-        super().commit(batch, on_written)
-        self.batches.append([prepared.id for prepared in batch])
+        super().commit(whole, on_written)
+        self.batches.append([prepared.id for prepared in whole])
 
 
 class Bench:
@@ -103,6 +111,43 @@ async def test_what_gathers_during_a_commit_is_committed_together(bench: Bench) 
     assert bench.disk.batches == [[1], list(range(2, 102))]
     assert bench.committer.waiting_bytes == 0
     assert [event.changes for event in bench.events if isinstance(event, Committed)] == [1, 100]
+
+
+@with_bench
+async def test_what_comes_while_another_process_commits_goes_into_this_commit(bench: Bench) -> None:
+    bench.disk.turn.clear()
+    bench.submit(accept(1))
+    await bench.until(lambda: bench.committer._began is not None)
+    bench.submit(*(accept(id) for id in range(2, 12)))
+    bench.disk.turn.set()
+    assert await bench.errors() == [None] * 11
+    assert bench.disk.batches == [list(range(1, 12))]
+    assert bench.committer.waiting_bytes == 0
+
+
+@with_bench
+async def test_what_joined_a_commit_fails_with_it(bench: Bench) -> None:
+    bench.disk.turn.clear()
+    bench.disk.failure = SpoolError("the disk said no")
+    bench.submit(accept(1))
+    await bench.until(lambda: bench.committer._began is not None)
+    bench.submit(accept(2), accept(3))
+    bench.disk.turn.set()
+    assert [str(error) for error in await bench.errors()] == ["the disk said no"] * 3
+    assert not bench.disk.envelope_rows
+
+
+@with_bench
+async def test_with_a_pause_what_gathers_in_it_is_committed_together(bench: Bench) -> None:
+    loop = asyncio.get_running_loop()
+    answers: list[SpoolError | None] = []
+    slow = Committer(bench.disk, loop, bench.events.append, bench.clock, pause_s=0.2)
+    slow.submit(accept(1), answers.append)
+    await asyncio.sleep(0.01)
+    slow.submit(accept(2), answers.append)
+    await slow.close()
+    assert answers == [None, None]
+    assert bench.disk.batches == [[1, 2]]
 
 
 @with_bench
