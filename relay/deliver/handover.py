@@ -56,7 +56,7 @@ class HandoverServer:
     def read(self) -> None:
         """The queue is rebuilt: hints are welcome."""
         self.is_reading = True
-        for connection in self._connections:
+        for connection in list(self._connections):
             connection.resume()
 
     def close(self) -> None:
@@ -90,6 +90,8 @@ class _Receiver(asyncio.BufferedProtocol):
         self._intake = intake
         self._reader = FrameReader()
         self._view = memoryview(bytearray(READ_BYTES))
+        self._early = b""
+        """Read before hints were welcome."""
         self._hello: Hello | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -98,12 +100,12 @@ class _Receiver(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         if not self._server.opened(self):
             self._transport.abort()
-        elif not self._server.is_reading:
-            self._transport.pause_reading()
 
     def resume(self) -> None:
         if self._transport is not None:
             self._transport.resume_reading()
+            early, self._early = self._early, b""
+            self._feed(early)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -113,8 +115,16 @@ class _Receiver(asyncio.BufferedProtocol):
         return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._server.is_reading:
+            self._feed(self._view[:nbytes])
+        elif self._transport is not None:
+            # Not before: uvloop begins to read after connection_made, whatever was paused there.
+            self._transport.pause_reading()
+            self._early += self._view[:nbytes]
+
+    def _feed(self, data: bytes | memoryview) -> None:
         try:
-            for frame in self._reader.feed(self._view[:nbytes]):
+            for frame in self._reader.feed(data):
                 if isinstance(frame, Hello):
                     self._greet(frame)
                 else:

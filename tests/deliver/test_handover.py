@@ -2,8 +2,11 @@
 
 import asyncio
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
+from relay.deliver.handover import HandoverServer
+from relay.spool.handover import Hello, Queued, encode
 from relay.trace import event as trace
 from tests.deliver.relaying import Relaying, relaying, route_to
 from tests.fakes.loop import in_loop
@@ -100,6 +103,39 @@ async def test_a_malformed_frame_ends_the_connection_and_nothing_else(tmp_path: 
         await relay.send()
         await relay.until_empty()
         assert len(sink.mails) == 1
+
+
+class Heard:
+    """An intake that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def take(self, mails: Sequence[Queued]) -> None:
+        self.said += [f"take {mail.id}" for mail in mails]
+
+    def rescan(self, slot: int, first_id: int) -> None:
+        self.said.append(f"rescan {slot} from {first_id}")
+
+
+@in_loop
+async def test_what_receivers_say_before_the_queue_is_rebuilt_is_heard_afterwards(tmp_path: Path) -> None:
+    heard = Heard()
+    server = HandoverServer(tmp_path / "handover", 4, heard)
+    await server.listen()
+    _, writer = await asyncio.open_unix_connection(str(tmp_path / "handover"))
+    writer.write(encode(Hello(3, 7)) + encode([Queued(7, 0.0, 1, 1, ("r",))]))
+    await asyncio.sleep(0.02)
+    writer.write(encode([Queued(8, 0.0, 1, 1, ("r",))]))
+    await asyncio.sleep(0.02)
+    writer.close()
+    await asyncio.sleep(0.02)
+    assert heard.said == []
+    server.read()
+    while len(heard.said) < 3:  # noqa: ASYNC110 - bounded by the loop's deadline
+        await asyncio.sleep(0.001)
+    assert heard.said == ["take 7", "take 8", "rescan 3 from 7"]
+    server.close()
 
 
 @in_loop
