@@ -6,7 +6,7 @@ least (RFC 8996). Names and certificates are verified unless a caller asks not t
 """
 
 import ssl
-from typing import Protocol
+from typing import Protocol, cast
 
 from relay.errors import ConfigurationError
 
@@ -26,9 +26,13 @@ class HasExtraInfo(Protocol):
         ...
 
 
-def server_context(certificate: str, key: str | None = None) -> ServerContext:
+def server_context(
+    certificate: str, key: str | None = None, *, client_ca_file: str | None = None
+) -> ServerContext:
     """A context for a listener; `key` None: the key stands in the certificate's file.
 
+    With `client_ca_file` clients are asked for a certificate and may have none; one that
+    this authority did not sign ends the handshake.
     ConfigurationError, naming the file and what to do, when they cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -36,6 +40,9 @@ def server_context(certificate: str, key: str | None = None) -> ServerContext:
     # A client that resumes saves a signature, a receiver that keeps no tickets saves two writes a session.
     context.num_tickets = 1
     _load_chain(context, certificate, key)
+    if client_ca_file is not None:
+        _load_authorities(context, client_ca_file)
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
@@ -72,6 +79,19 @@ def describe(transport: HasExtraInfo) -> str:
         return ""
     cipher = tls.cipher()
     return f"{tls.version()} {cipher[0]}" if cipher else str(tls.version())
+
+
+def certificate_names(transport: HasExtraInfo) -> tuple[str, ...]:
+    """The host names in the certificate that the peer has shown and we have verified; CN first, then SAN."""
+    tls = transport.get_extra_info("ssl_object")
+    certificate = tls.getpeercert() if isinstance(tls, ssl.SSLObject | ssl.SSLSocket) else None
+    if not certificate:
+        return ()
+    # The ssl module's documentation gives these shapes; its stubs give unions of everything.
+    subject = cast("tuple[tuple[tuple[str, str], ...], ...]", certificate.get("subject", ()))
+    others = cast("tuple[tuple[str, str], ...]", certificate.get("subjectAltName", ()))
+    names = [value for part in subject for key, value in part if key == "commonName"]
+    return (*names, *(value for kind, value in others if kind == "DNS"))
 
 
 def is_verification_failure(error: BaseException) -> bool:

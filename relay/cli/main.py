@@ -13,6 +13,7 @@ import typer
 
 from relay.cli import dkim
 from relay.cli.end import status_of
+from relay.cli.simulate import simulate
 from relay.process.exits import Exit
 
 EXITS = """
@@ -35,6 +36,7 @@ spool = typer.Typer(help="Verify and shrink the queue file.", no_args_is_help=Tr
 app.add_typer(queue, name="queue")
 app.add_typer(spool, name="spool")
 app.add_typer(dkim.app, name="dkim")
+app.command()(simulate)
 
 Config = Annotated[
     Path | None,

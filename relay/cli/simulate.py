@@ -1,0 +1,154 @@
+"""`simulate`: a local Microsoft 365, and how to reach it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from relay.simulator.options import File
+    from relay.simulator.report import Report
+    from relay.simulator.simulator import Simulator
+
+ROUTE = """\
+[[route]]
+name = "microsoft365"
+host = "{host}"
+port = {port}
+tls = "required"
+ca_file = "{ca_file}"
+username = "{username}"
+password_file = "{password_file}"
+connections = 3
+"""
+LIST_MAX = 20
+"""Violations and refusals shown at the end; the report has all."""
+
+
+def simulate(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", metavar="FILE", help="The tenant, as TOML; docs/simulator.md."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where CA, password, secret and certificates are written and kept."
+        ),
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(metavar="N", help="So many seconds pass for it in one.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what happened as JSON at the end.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="For programs: where it listens, as one JSON line.")
+    ] = False,
+) -> None:
+    """Pretend to be Microsoft 365 on this machine, until Ctrl-C: its dialogues, limits and tokens."""
+    import asyncio
+
+    import msgspec
+    import uvloop
+
+    from relay.simulator.read import read
+
+    file = read(config)
+    changes: dict[str, object] = {}
+    if folder is not None:
+        changes["folder"] = str(folder.absolute())
+    if speed is not None:
+        if not 0 < speed <= 100_000:
+            raise typer.BadParameter("from 0 to 100000", param_hint="--speed")
+        changes["speed"] = speed
+    file = file.model_copy(update=changes)
+    beside = None if config is None else config.absolute().parent
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        happened = runner.run(_run(file, beside, as_json=json))
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(happened)) + b"\n")
+    _say_what(happened, as_json=json)
+
+
+async def _run(file: "File", beside: Path | None, *, as_json: bool) -> "Report":
+    import random
+
+    from relay.clock import SystemClock
+    from relay.process.until_told import until_told
+    from relay.simulator.folder import Folder, folder_of
+    from relay.simulator.simulator import Simulator
+
+    domain = (file.tenant.domains or ["contoso.example"])[0]
+    folder = Folder(folder_of(file, beside), file.listen.names, f"relay.{domain}")
+    simulator = Simulator(folder.completed(file), folder, SystemClock(), random.random)
+    await simulator.start()
+    _say_where(simulator, as_json=as_json)
+    await until_told()
+    await simulator.close()
+    return simulator.report()
+
+
+def route_of(simulator: "Simulator") -> str:
+    """A `[[route]]` for relay.toml that leads here; empty when nobody can log in."""
+    mailbox = next((each for each in simulator.file.mailbox if each.kind == "mailbox"), None)
+    address = simulator.addresses.get("submission")
+    if mailbox is None or address is None:
+        return ""
+    host, _, port = address.rpartition(":")
+    return ROUTE.format(
+        host=host.strip("[]"),
+        port=port,
+        ca_file=simulator.folder.ca_file,
+        username=mailbox.address,
+        password_file=simulator.folder.password_file,
+    )
+
+
+def _say_where(simulator: "Simulator", *, as_json: bool) -> None:
+    import msgspec
+
+    folder, file = simulator.folder, simulator.file
+    facts = {
+        "folder": str(folder.path),
+        "ca_file": str(folder.ca_file),
+        "password_file": str(folder.password_file),
+        "authority": f"{simulator.authority.base}/{file.tenant.id}",
+        "client_id": file.application[0].client_id if file.application else "",
+        "secret_file": str(folder.secret_file),
+        "application_certificate": str(folder.application_certificate_file),
+        "application_key": str(folder.application_key_file),
+        "connector_certificate": str(folder.client_certificate_file),
+        "connector_key": str(folder.client_key_file),
+        "control": f"{simulator.authority.base}/control/report",
+    }
+    if as_json:
+        everything = {"addresses": simulator.addresses, **facts, "route": route_of(simulator)}
+        typer.echo(msgspec.json.encode(everything).decode())
+        return
+    typer.echo(f"A Microsoft 365 for tests; its clock runs {file.speed:g} times as fast. Ctrl-C ends it.\n")
+    for name, address in simulator.addresses.items():
+        typer.echo(f"  {name:<24}{address}")
+    for name, value in facts.items():
+        typer.echo(f"  {name:<24}{value}")
+    typer.echo(f"  {'mailboxes':<24}{', '.join(each.address for each in file.mailbox)}\n")
+    typer.echo(f"For relay.toml:\n\n{route_of(simulator)}")
+
+
+def _say_what(report: "Report", *, as_json: bool) -> None:
+    import msgspec
+
+    if as_json:
+        typer.echo(msgspec.json.encode(report).decode())
+        return
+    typer.echo(
+        f"\naccepted {report.accepted:,} mails for {report.recipients:,} recipients "
+        f"({report.external_recipients:,} outside), {report.bytes:,} bytes; {report.duplicates:,} duplicates"
+    )
+    for title, counts in (
+        ("violated", report.violations),
+        ("refused", report.refusals),
+        ("faults", report.faults),
+    ):
+        for text, number in sorted(counts.items(), key=lambda item: -item[1])[:LIST_MAX]:
+            typer.echo(f"{title} {number:>8,} × {text}")
