@@ -130,12 +130,14 @@ async def test_what_receivers_say_before_the_queue_is_rebuilt_is_heard_afterward
     await asyncio.sleep(0.02)
     writer.close()
     await asyncio.sleep(0.02)
-    assert heard.said == []
-    server.read()
-    while len(heard.said) < 3:  # noqa: ASYNC110 - bounded by the loop's deadline
-        await asyncio.sleep(0.001)
-    assert heard.said == ["take 7", "take 8", "rescan 3 from 7"]
-    server.close()
+    try:
+        assert heard.said == []
+        server.read()
+        while len(heard.said) < 3:  # noqa: ASYNC110 - bounded by the loop's deadline
+            await asyncio.sleep(0.001)
+        assert heard.said == ["take 7", "take 8", "rescan 3 from 7"]
+    finally:
+        server.close()
 
 
 @in_loop
