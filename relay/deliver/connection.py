@@ -15,6 +15,7 @@ from relay import tls
 from relay.clock import Clock
 from relay.deliver.work import Work
 from relay.errors import ProtocolError, SpoolError
+from relay.m365.classify import classify
 from relay.route.route import Route
 from relay.smtp.client import (
     Client,
@@ -86,6 +87,8 @@ class Connection(asyncio.BufferedProtocol):
         self._reason = ""
         self.was_asked_to_leave = False
         """We ended it."""
+        self.retired_for = ""
+        """Why it is to take no more mail; empty while it may."""
 
     # Opening: a short story told by one task, before there is any mail.
 
@@ -96,10 +99,10 @@ class Connection(asyncio.BufferedProtocol):
                 case TlsWanted():
                     assert context is not None
                     await self._start_tls(context, server_name)
-                case Unavailable(reason):
-                    raise SessionRefused(reason)
-                case Misconfigured(reason):
-                    raise SessionRefused(reason, is_fault=True)
+                case Unavailable(reason, reply):
+                    raise _refused(reason, reply, is_fault=False)
+                case Misconfigured(reason, reply):
+                    raise _refused(reason, reply, is_fault=True)
                 case Ended(reply):
                     raise SessionRefused(f"ended the session: {reply}")
                 case Ready():
@@ -270,12 +273,18 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def is_worn(self) -> bool:
-        """It has carried enough mails or is too old."""
+        """It has carried enough mails, is too old, or was retired."""
+        if self.retired_for:
+            return True
         route, offered = self._route, self.client.offer.mails_max
         limit = min(route.mails_per_connection, offered) if offered else route.mails_per_connection
         if self.mails + len(self._works) >= limit:
             return True
         return self._clock.monotonic() - self.opened_at >= route.connection_age_s
+
+    def retire(self, reason: str) -> None:
+        """Take no more mail, end what is under way, then say goodbye."""
+        self.retired_for = reason
 
     def leave(self, reason: str) -> None:
         """Say goodbye and close; only when idle."""
@@ -296,7 +305,7 @@ class Connection(asyncio.BufferedProtocol):
             if silent_s >= route.connection_idle_s:
                 self.leave("idle")
             elif self.is_worn:
-                self.leave("age")
+                self.leave(self.retired_for or "age")
         elif silent_s >= (route.data_timeout_s if client.awaits_verdict else route.command_timeout_s):
             self.abort(f"no answer for {silent_s:.0f} seconds")
 
@@ -310,6 +319,14 @@ class Connection(asyncio.BufferedProtocol):
     def _close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+
+def _refused(reason: str, reply: Reply | None, *, is_fault: bool) -> SessionRefused:
+    """With the next step, where the reply is known; some of those that look temporary need somebody too."""
+    row = None if reply is None else classify(reply)
+    if row is None:
+        return SessionRefused(reason, is_fault=is_fault)
+    return SessionRefused(f"{reason} ({row.advice})", is_fault=is_fault or row.needs_somebody)
 
 
 def _why(error: Exception | None) -> str:

@@ -18,12 +18,16 @@ from relay.deliver.options import DelivererOptions
 from relay.deliver.settlement import Settlement
 from relay.deliver.work import Work
 from relay.errors import SpoolError
+from relay.m365.classify import explain
 from relay.message.queue_id import format_id
 from relay.queue.lane import Lane
 from relay.queue.retry import delay
 from relay.smtp.reply import Reply
 from relay.smtp.transaction import Phase
 from relay.trace import event as trace
+
+SUSPICIONS_MAX = 3
+"""One mail with a sender the next hop does not know must not stop the others; three in a row are the route's fault."""
 
 
 class Desk(Protocol):
@@ -64,6 +68,8 @@ class Pool:
         self._failures = 0
         self._is_trusted = False
         """The last try to open a connection succeeded."""
+        self._suspicions = 0
+        """Replies in a row that may speak of the whole route."""
         self._is_draining = False
 
     @property
@@ -158,17 +164,25 @@ class Pool:
     def completed(self, connection: Connection, work: Work, replies: Sequence[Reply]) -> None:
         """Every recipient has its reply."""
         self._failures = 0
-        fault = self._settlement.settle(work, replies, connection.host)
+        outcome = self._settlement.settle(work, replies, connection.host)
+        if outcome.delivered:
+            self._suspicions = 0
+        elif outcome.suspicion is not None:
+            self._suspicions += 1
+        fault = outcome.fault
+        if fault is None and self._suspicions >= SUSPICIONS_MAX:
+            fault = outcome.suspicion
         if fault is not None:
-            self._failed(f"refuses mail of ours: {fault}", is_fault=True)
-            connection.abort(f"refuses mail of ours: {fault}")
+            # Not cut off: what stands behind it on the wire may be taken, and would go out twice.
+            self._failed(f"refuses mail of ours: {explain(fault)}", is_fault=True)
+            connection.retire(f"refuses mail of ours: {fault}")
 
     def became_idle(self, connection: Connection) -> None:
         """It has nothing under way; called at most once for each time it is idle."""
         if self._is_draining:
             connection.leave("draining")
         elif connection.is_worn:
-            connection.leave("age")
+            connection.leave(connection.retired_for or "age")
         elif connection not in self._idle:
             self._idle.append(connection)
 

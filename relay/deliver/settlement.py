@@ -62,8 +62,8 @@ class Settlement:
         self._is_blocked = True
         return False
 
-    def settle(self, work: Work, replies: Sequence[Reply], host: str) -> Reply | None:
-        """Enter the replies; the reply is returned when it tells of a fault of configuration."""
+    def settle(self, work: Work, replies: Sequence[Reply], host: str) -> Outcome:
+        """Enter the replies; what they mean is returned, so that a fault can stop the lane."""
         job, envelope, route = work.job, work.envelope, work.job.lane.route
         now = self._clock.now()
         expires_at = envelope.received_at + route.expire_s
@@ -83,11 +83,11 @@ class Settlement:
         job.losses = 0
         if not outcome.says_something:
             self.give_back(job)
-            return outcome.fault
+            return outcome
         job.attempts = attempts if outcome.deferred else job.attempts
         self._tell(work, outcome, host, attempts, now, again_at)
         self._submit(work)
-        return outcome.fault
+        return outcome
 
     def give_back(self, job: Job) -> None:
         """The job was not tried: it goes back to its place in its lane."""

@@ -169,7 +169,7 @@ ROWS = (
     ),
     Row(
         "basic-retired", "550 5.7.30 Basic authentication is not supported for Client Submission.",
-        (550, 535), ("5.7.30",), (),
+        (550, 535), ("5.7.30",), ("basic authentication is not supported",),
         Scope.SENDER, Stop(),
         "Passwords are retired for SMTP AUTH, for good.",
         "Use OAuth for this route.",
@@ -177,7 +177,7 @@ ROWS = (
     ),
     Row(
         "starttls-needed", "530 5.7.0 Must issue a STARTTLS command first",
-        (530, 451), ("5.7.0",), ("must issue a starttls command first",),
+        (530,), ("5.7.0",), ("must issue a starttls command first",),
         Scope.ROUTE, OpenBreaker(3600),
         "The server takes mail over TLS only.",
         'Set tls = "required" for the route.',

@@ -154,7 +154,7 @@ ROWS = (
     ),
     Row(
         "sender-restricted", "550 5.1.8 Access denied, bad outbound sender AS(42004)",
-        (550,), ("5.1.8",), (),
+        (550,), ("5.1.8",), ("bad outbound sender",),
         Scope.SENDER, OpenBreaker(3600),
         "The mailbox is blocked for spam, or has passed a limit of the outbound spam policy.",
         "Secure the account, then unblock it in Restricted entities of Defender.",

@@ -80,6 +80,14 @@ ROWS = (
         _NDR, Certainty.PRIMARY,
     ),
     Row(
+        "recipient-not-relayed", "550 5.7.1 Unable to relay",
+        (550,), ("5.7.1",), ("unable to relay",),
+        Scope.RECIPIENT, Fail(),
+        "The server takes no mail for the recipient's domain from us.",
+        "Check host and recipients of the route: mail to the outside needs a connector or a login.",
+        _NDR, Certainty.PRIMARY,
+    ),
+    Row(
         "delivery-not-authorized", "550 5.7.1 Delivery not authorized, message refused",
         (550,), ("5.7.1",), (),
         Scope.RECIPIENT, Fail(),

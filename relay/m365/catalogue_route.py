@@ -32,15 +32,15 @@ ROWS = (
         "inbound connector.",
         "Check that the client certificate is valid and sent with its whole chain, that the connector has this "
         "relay's address, and that the sender's domain is an accepted domain.",
-        _ATTRIBUTION, Certainty.PRIMARY,
+        _ATTRIBUTION, Certainty.PRIMARY, narrower=Scope.SENDER_DOMAIN,
     ),
     Row(
         "unable-to-relay", "550 5.7.1 Unable to Relay. ATTR5",
-        (550,), ("5.7.1",), ("unable to relay",),
+        (550,), ("5.7.1",), ("unable to relay. attr",),
         Scope.ROUTE, OpenBreaker(900),
         "Microsoft does not know the mail as the tenant's and will not send it outside.",
         "Check that an inbound connector of type OnPremises fits this relay's certificate or address.",
-        _NDR, Certainty.PRIMARY,
+        _NDR, Certainty.PRIMARY, narrower=Scope.SENDER_DOMAIN,
     ),
     Row(
         "wrong-region", "451 4.4.62 Mail sent to the wrong Office 365 region. ATTR35",
@@ -48,7 +48,7 @@ ROWS = (
         Scope.ROUTE, OpenBreaker(900),
         "The host is not the tenant's, or mail to the outside fits no connector.",
         "Take the MX host of the tenant's *.onmicrosoft.com domain, and check the inbound connector.",
-        "SUP: wrong-office-365-region-exo", Certainty.PRIMARY,
+        "SUP: wrong-office-365-region-exo", Certainty.PRIMARY, narrower=Scope.RECIPIENT,
     ),
     Row(
         "unauthenticated",
@@ -67,7 +67,7 @@ ROWS = (
         Scope.ROUTE, OpenBreaker(3600),
         "The tenant refuses mail from its own domains that fits no connector.",
         "Create an inbound connector for this relay's certificate or address, or set RejectDirectSend to $false.",
-        "TC 4408790", Certainty.PRIMARY,
+        "TC 4408790", Certainty.PRIMARY, narrower=Scope.SENDER_DOMAIN,
     ),
     Row(
         "tenant-locked",
@@ -77,7 +77,7 @@ ROWS = (
         Scope.ROUTE, OpenBreaker(3600),
         "A partner connector of the tenant lets in only certain addresses or certificates.",
         "Add this relay's address or certificate to the connector.",
-        _LOGS, Certainty.LOG,
+        _LOGS, Certainty.LOG, narrower=Scope.SENDER_DOMAIN,
     ),
     Row(
         "connector-blocked", "550 5.7.711 Access denied, bad inbound connector. AS(2204)",
@@ -160,7 +160,7 @@ ROWS = (
         "address-listed",
         "550 5.7.1 Unfortunately, messages from [203.0.113.9] weren't sent. Please contact your Internet service "
         "provider since part of their network is on our block list (S3150).",
-        (550,), ("5.7.1",), ("on our block list",),
+        (550,), ("5.7.1",), ("their network is on our block list",),
         Scope.SOURCE_ADDRESS, OpenBreaker(3600),
         "The address is on the block list of outlook.com.",
         "Have the address delisted at https://olcsupport.office.com.",

@@ -75,7 +75,7 @@ ROWS = (
         Scope.TENANT, OpenBreaker(3600),
         "Too much mail with sender domains that are no accepted domains of the tenant.",
         "Add and verify every domain you send from, then ask Microsoft's support.",
-        _REPUTATION, Certainty.PRIMARY,
+        _REPUTATION, Certainty.PRIMARY, narrower=Scope.SENDER_DOMAIN,
     ),
     Row(
         "tenant-block-list",

@@ -172,4 +172,11 @@ class Row:
     source: str
     certainty: Certainty
     stages: tuple[Stage, ...] = ()
+    narrower: Scope | None = None
+    """What it may be about instead: one reply alone cannot tell, several in a row speak of `scope`."""
     date: str = READ_ON
+
+    @property
+    def needs_somebody(self) -> bool:
+        """It does not pass by itself: an administrator must act."""
+        return isinstance(self.action, OpenBreaker | LogInAgain | Stop)

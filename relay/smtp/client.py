@@ -77,6 +77,8 @@ class Unavailable:
     """This server takes no session now; another or a later one may."""
 
     reason: str
+    reply: Reply | None = None
+    """What it said, where a reply is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Misconfigured:
     """No session will come about until somebody changes something: ours or theirs."""
 
     reason: str
+    reply: Reply | None = None
+    """What it said, where a reply is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +314,7 @@ class Client:
 
     def _on_greeting(self, reply: Reply, _: Transaction) -> None:
         if not reply.is_positive:
-            self._fail(Unavailable(f"refused the session: {reply}"))
+            self._fail(Unavailable(f"refused the session: {reply}", reply))
         else:
             self._say_ehlo()
 
@@ -322,13 +326,13 @@ class Client:
             # RFC 5321 section 3.2: a server that does not know EHLO must know HELO.
             self._command(_Expect.HELO, b"HELO %b\r\n" % self._hostname)
         else:
-            self._fail(Unavailable(f"refused EHLO: {reply}"))
+            self._fail(Unavailable(f"refused EHLO: {reply}", reply))
 
     def _on_helo(self, reply: Reply, _: Transaction) -> None:
         if reply.is_positive:
             self._secure()
         else:
-            self._fail(Unavailable(f"refused HELO: {reply}"))
+            self._fail(Unavailable(f"refused HELO: {reply}", reply))
 
     def _secure(self) -> None:
         """STARTTLS, where it is wanted and offered."""
@@ -348,7 +352,7 @@ class Client:
             self._awaits_tls = True
             self._events.append(TlsWanted())
         elif self._start_tls is StartTls.ALWAYS:
-            self._fail(Unavailable(f"refused STARTTLS: {reply}"))
+            self._fail(Unavailable(f"refused STARTTLS: {reply}", reply))
         else:
             self._authenticate()
 
@@ -380,9 +384,9 @@ class Client:
         elif reply.is_positive:
             self._become_ready()
         elif reply.is_transient:
-            self._fail(Unavailable(f"cannot check the login now: {reply}"))
+            self._fail(Unavailable(f"cannot check the login now: {reply}", reply))
         else:
-            self._fail(Misconfigured(f"refused the login: {reply}"))
+            self._fail(Misconfigured(f"refused the login: {reply}", reply))
 
     def _become_ready(self) -> None:
         self._is_ready = True
@@ -465,7 +469,7 @@ class Client:
         self._is_ready = False
         self._is_over = True
         if expect in _OPENING:
-            self._events.append(Unavailable(f"refused the session: {reply}"))
+            self._events.append(Unavailable(f"refused the session: {reply}", reply))
             return
         if expect in _VERDICTS and transaction.phase is not Phase.DONE:
             # In answer to the content 421 is a verdict on this mail: not taken, and we know it.

@@ -3,7 +3,9 @@
 import pytest
 
 from relay.deliver.outcome import Verdict, classify, judge
-from relay.smtp.reply import Reply
+from relay.m365.catalogue import ROWS
+from relay.m365.row import Row, Scope
+from relay.smtp.reply import Reply, ReplyReader
 from relay.spool.change import RecipientState, Status
 
 
@@ -22,6 +24,36 @@ from relay.spool.change import RecipientState, Status
         (Reply(503, "5.5.1", "what?"), Verdict.HELD),
         (Reply(530, "5.7.57", "client not authenticated"), Verdict.FAULT),
         (Reply(535, "5.7.3", "authentication unsuccessful"), Verdict.FAULT),
+        # Permanent by the code, and yet they pass by themselves.
+        (Reply(550, "5.2.121", "Recipient's per hour message receive limit exceeded."), Verdict.DEFERRED),
+        (Reply(550, "5.7.233", "your tenant exceeded its daily limit"), Verdict.DEFERRED),
+        (
+            Reply(554, "5.2.2", "mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException"),
+            Verdict.DEFERRED,
+        ),
+        # A trouble of everything on this route and login.
+        (
+            Reply(554, "5.2.0", "STOREDRV.Submission.Exception:SubmissionQuotaExceededException"),
+            Verdict.FAULT,
+        ),
+        (Reply(550, "5.2.252", "Sender throttled due to continuous send as denied errors."), Verdict.FAULT),
+        (Reply(550, "5.7.711", "Access denied, bad inbound connector. AS(2204)"), Verdict.FAULT),
+        (Reply(550, "5.7.705", "Access denied, tenant has exceeded threshold"), Verdict.FAULT),
+        (Reply(550, "5.7.606", "Access denied, banned sending IP [203.0.113.9]"), Verdict.FAULT),
+        (Reply(550, "5.1.8", "Access denied, bad outbound sender AS(42004)"), Verdict.FAULT),
+        (Reply(550, "5.7.30", "Basic authentication is not supported for Client Submission."), Verdict.FAULT),
+        # Perhaps only of this mail's sender.
+        (Reply(550, "5.7.64", "TenantAttribution; Relay Access Denied SMTP"), Verdict.SUSPECTED),
+        (Reply(550, "5.7.68", "TenantInboundAttribution; Direct Send not allowed"), Verdict.SUSPECTED),
+        # Going on would get the mailbox blocked.
+        (Reply(554, "5.2.252", "SendAsDenied; a@x.com not allowed to send as b@x.com"), Verdict.HELD),
+        (Reply(550, "5.7.60", "SMTP; Client does not have permissions to send as this sender"), Verdict.HELD),
+        # Other servers say these too, and mean something else.
+        (Reply(550, "5.1.8", "<a@b.c>: Sender address rejected: Domain not found"), Verdict.HELD),
+        (Reply(550, "5.7.1", "Unable to relay for user@example.com"), Verdict.HELD),
+        (Reply(550, "5.7.1", "Relaying denied"), Verdict.HELD),
+        (Reply(550, "5.2.2", "mailbox full"), Verdict.HELD),
+        (Reply(554, "5.7.1", "spam"), Verdict.HELD),
     ],
 )
 def test_a_reply_has_a_meaning(reply: Reply, verdict: Verdict) -> None:
@@ -54,3 +86,22 @@ def test_a_fault_leaves_the_state_alone() -> None:
     reply = Reply(530, "5.7.0", "log in first")
     outcome = judge(states, [0], [reply], attempts=1, next_attempt=9.0, is_expired=False)
     assert states == [RecipientState()] and outcome.fault == reply and not outcome.says_something
+
+
+def test_a_suspicion_is_told_and_the_mail_waits_by_itself() -> None:
+    reply = Reply(550, "5.7.64", "TenantAttribution; Relay Access Denied SMTP")
+    assert entered(reply) == RecipientState(Status.QUEUED, 3, 99.0, str(reply))
+    assert entered(reply, is_expired=True) == RecipientState(Status.HELD, 3, 0.0, str(reply))
+    outcome = judge([RecipientState()], [0], [reply], attempts=1, next_attempt=9.0, is_expired=False)
+    assert outcome.suspicion == reply and outcome.fault is None and outcome.deferred == [0]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_no_known_reply_is_taken_for_delivered(row: Row) -> None:
+    (reply,) = ReplyReader().feed(row.sample.encode() + b"\r\n")
+    verdict = classify(reply)
+    assert verdict in {Verdict.DEFERRED, Verdict.HELD, Verdict.FAULT, Verdict.SUSPECTED}
+    if reply.is_transient:
+        assert verdict is Verdict.DEFERRED
+    if row.scope in {Scope.RECIPIENT, Scope.MESSAGE}:
+        assert verdict in {Verdict.DEFERRED, Verdict.HELD}, "it must not stop others"

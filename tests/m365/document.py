@@ -99,7 +99,10 @@ def _reply(row: Row) -> tuple[str, ...]:
     if row.stages:
         pattern += f" (to {', '.join(stage.value for stage in row.stages)})"
     source = f"{row.source} ({row.certainty.value}, {row.date})"
-    return pattern, row.meaning, said(row.action, row.scope), row.advice, source
+    done = said(row.action, row.scope)
+    if row.narrower is not None:
+        done += f"; perhaps only the {row.narrower.value}"
+    return pattern, row.meaning, done, row.advice, source
 
 
 def said(action: Action, scope: Scope) -> str:

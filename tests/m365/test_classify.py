@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 from datetime import date
 from itertools import combinations
 
@@ -137,6 +138,10 @@ def _has_more_exact(row: Row, code: int, enhanced: str) -> bool:
         ("550 5.4.1 something new", None),
         ("550 5.7.64 Relay Access Denied ATTR36", "relay-denied"),
         ("550 5.7.1 Unable to Relay. ATTR13", "unable-to-relay"),
+        ("550 5.7.1 Unable to relay for user@example.com", "recipient-not-relayed"),
+        # Postfix and RFC 8689 use these numbers for something else.
+        ("550 5.1.8 <a@b.c>: Sender address rejected: Domain not found", None),
+        ("550 5.7.30 REQUIRETLS support required", None),
         ("550 5.7.1 RESOLVER.RST.NotAuthorized; not authorized", "delivery-not-authorized"),
         ("550 5.5.0 something new", None),
         ("530 5.7.57 SMTP; Client was not authenticated to send anonymous mail during MAIL FROM", "not-logged-in"),
@@ -195,6 +200,28 @@ def test_no_two_rows_are_equally_specific_for_one_reply() -> None:
         if one.rank == other.rank and _overlap(one, other) and (not one.texts or set(one.texts) & set(other.texts))
     ]  # fmt: skip
     assert clashes == []
+
+
+_PLAIN = replace(NAMED["too-large"], codes=(), enhanced=(), texts=(), stages=())
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (replace(_PLAIN, texts=("small",)), replace(_PLAIN, codes=(550,), enhanced=("5.1.2",))),
+        (replace(_PLAIN, enhanced=("5.1.2",)), replace(_PLAIN, enhanced=("5.1.0-9",), codes=(550,))),
+        (replace(_PLAIN, enhanced=("5.1.0-9",)), replace(_PLAIN, codes=(550,), stages=(Stage.RCPT,))),
+        (replace(_PLAIN, codes=(550,)), replace(_PLAIN, codes=(550, 554), stages=(Stage.RCPT,))),
+        (replace(_PLAIN, codes=(550, 554)), replace(_PLAIN, stages=(Stage.RCPT,))),
+        (replace(_PLAIN, stages=(Stage.RCPT,)), _PLAIN),
+        (replace(_PLAIN, texts=("larger",)), replace(_PLAIN, texts=("small",))),
+        (replace(_PLAIN, texts=("small",)), replace(_PLAIN, texts=("large",))),
+    ],
+)  # fmt: skip
+def test_text_counts_more_than_number_and_number_more_than_code(better: Row, worse: Row) -> None:
+    reply = Reply(550, "5.1.2", "small and larger")
+    for rows in ((better, worse), (worse, better)):
+        assert most_specific(map(pattern_of, rows), reply, Stage.RCPT) is better
 
 
 _LINES = [row.sample for row in ROWS]
