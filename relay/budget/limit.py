@@ -1,0 +1,105 @@
+"""A limit: how many of what, for whom, in which time.
+
+Limits are rows of data. Which ones Microsoft sets stands in `relay.m365`, which
+ones an administrator adds in the configuration; nothing here knows a number of
+theirs. A limit without a key holds for every key of its scope, one with a key for
+that key alone, in place of the general limits of the same scope and unit.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+SECOND_US = 1_000_000
+DAY_S = 86_400
+DAY_US = DAY_S * SECOND_US
+MAX_WINDOW_S = 366 * DAY_S
+"""A year. A longer window is an error of the unit, and none is known."""
+
+
+class Scope(IntEnum):
+    """Who is counted. The numbers are in the spool: never use one again for another."""
+
+    MAILBOX = 1
+    ROUTE = 2
+    SOURCE = 3
+    """A source address of ours."""
+    FOREST = 4
+    """Microsoft's resource forest, as the connector route's hosts show it."""
+    TENANT = 5
+    RECIPIENT = 6
+    """A recipient's mailbox."""
+    CLIENT = 7
+
+
+class Unit(IntEnum):
+    """What is counted. The numbers are in the spool: never use one again for another."""
+
+    CONNECTIONS = 1
+    MESSAGES = 2
+    RECIPIENTS = 3
+    EXTERNAL_RECIPIENTS = 4
+    """Recipients outside the tenant, each message anew."""
+    BYTES = 5
+
+
+class Place(NamedTuple):
+    """Where a count is kept: one key of a scope, one unit."""
+
+    scope: Scope
+    key: str
+    unit: Unit
+
+
+class Charge(NamedTuple):
+    """What a send takes from one place."""
+
+    scope: Scope
+    key: str
+    unit: Unit
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` in any window of `window_s` seconds, or in any day from midnight to midnight UTC.
+
+    Connections are counted as they stand, not by time: their `window_s` is 0.
+    Raises ValueError for a row that means nothing.
+    """
+
+    scope: Scope
+    unit: Unit
+    count: int
+    window_s: int = 0
+    since_midnight: bool = False
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"a limit of {self.count} lets nothing pass: at least 1")
+        if self.unit is Unit.CONNECTIONS:
+            if self.window_s or self.since_midnight:
+                raise ValueError("connections are counted as they stand: no window")
+        elif not 1 <= self.window_s <= MAX_WINDOW_S:
+            raise ValueError(f"a window of {self.window_s} s: between 1 and {MAX_WINDOW_S}")
+        elif self.since_midnight and self.window_s != DAY_S:
+            raise ValueError(f"a limit since midnight has a window of {DAY_S} s, not {self.window_s}")
+
+
+class LimitTable:
+    """The limits in force, found by place."""
+
+    def __init__(self, limits: Iterable[Limit]) -> None:
+        self._rows: dict[tuple[Scope, Unit], list[Limit]] = {}
+        for limit in limits:
+            self._rows.setdefault((limit.scope, limit.unit), []).append(limit)
+
+    def at(self, place: Place) -> tuple[Limit, ...]:
+        """The limits of a place: its own where there are any, else those of all keys of its scope."""
+        rows = self._rows.get((place.scope, place.unit))
+        if rows is None:
+            return ()
+        own = tuple(limit for limit in rows if limit.key and limit.key == place.key)
+        return own or tuple(limit for limit in rows if not limit.key)

@@ -1,0 +1,35 @@
+"""Priority: who goes first inside one budget, and what the others leave free.
+
+A lower priority may never use a budget up in one go, else a password reset waits
+for the end of the window. Two means, by the size of the limit:
+
+- small limits (30 a minute): the last place is taken only when the next one comes
+  free within one send interval (the window over the count); bulk is spaced by that
+  interval, so that places come free as evenly as they were taken. Nothing is lost
+  in the long run, and whoever comes first in line waits one interval at most;
+- large limits (10,000 a day): a small part stays free for high priority. Pacing a
+  campaign by the day would turn five hours into twenty-four.
+"""
+
+from enum import IntEnum
+
+PACED_BELOW = 1000
+"""Limits below it are small: half a per cent of them would be less than five messages."""
+HEADROOM_PART = 200
+"""Of a large limit, one part in 200 (0.5 %) is left to high priority."""
+
+
+class Priority(IntEnum):
+    """Lower is first."""
+
+    HIGH = 0
+    """One mail somebody waits for; may use whatever is free."""
+    NORMAL = 1
+    """May burst, but leaves headroom to high."""
+    BULK = 2
+    """Campaigns: spaced evenly, and leaves headroom to high."""
+
+
+def headroom(count: int) -> int:
+    """How much of a limit only high priority may take."""
+    return 1 if count < PACED_BELOW else count // HEADROOM_PART
