@@ -994,7 +994,7 @@ cdef byte *copy_field(const byte *text, const Field *field, byte *target) noexce
 
 
 cdef byte *relax_field(const byte *text, const Field *field, byte *target) noexcept nogil:
-    """RFC 6376 section 3.4.2: name in lower case, unfolded, runs of white space are one space, none around."""
+    """RFC 6376 section 3.4.2: name in lower case, unfolded, runs of white space one space, none around."""
     cdef Py_ssize_t index
     cdef bint space = False
     cdef byte *value
