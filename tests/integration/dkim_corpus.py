@@ -1,12 +1,15 @@
 """Mails that are nasty, and that RFC 5322 and MIME allow all the same.
 
-Each is what a client sends after DATA, before dot stuffing, and comes from
-example.com, which has keys. `M365_RELAY_CORPUS` may name a folder with more (*.eml):
-their From is whatever it is, so they are signed only when it is example.com's.
+Each is what a client sends after DATA, before dot stuffing. `M365_RELAY_CORPUS` may name
+a folder with more (*.eml). Of those the ones are taken that name an author and have a
+header that ends with a blank line: what is no mail, verifiers read each in its own way.
 """
 
 import os
 from pathlib import Path
+
+from relay.message.dkim.author import author_domain
+from relay.message.header import Header
 
 _TOP = b"From: Alice <alice@example.com>\r\nTo: bob@example.net\r\n"
 _DATED = b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n"
@@ -70,8 +73,17 @@ MAILS: dict[str, bytes] = {
 def corpus() -> dict[str, bytes]:
     """By name; with the mails of `M365_RELAY_CORPUS` when it is set."""
     folder = os.environ.get("M365_RELAY_CORPUS")
-    more = sorted(Path(folder).glob("*.eml")) if folder else []
-    return MAILS | {path.name: _crlf(path.read_bytes()) for path in more}
+    more = (
+        {path.name: _crlf(path.read_bytes()) for path in sorted(Path(folder).rglob("*.eml"))}
+        if folder
+        else {}
+    )
+    return MAILS | {name: mail for name, mail in more.items() if _is_mail(mail)}
+
+
+def _is_mail(mail: bytes) -> bool:
+    header = Header.of(mail)
+    return author_domain(header) is not None and header.is_complete and header.end > header.scan.fields_end
 
 
 def _crlf(mail: bytes) -> bytes:

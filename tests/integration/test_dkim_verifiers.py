@@ -37,9 +37,12 @@ PAIRS = list(itertools.product(Canonicalization, repeat=2))
 CONFIGURATIONS = [(header, body, keys) for (header, body), keys in itertools.product(PAIRS, KEYS)]
 
 
+MAILS = list(corpus().values())
+DOMAINS = {author_domain(Header.of(mail)) or DOMAIN for mail in MAILS}
 RECORDS = {
-    selector.name + b"._domainkey." + DOMAIN: selector.key.public_record_value().encode()
+    selector.name + b"._domainkey." + domain: selector.key.public_record_value().encode()
     for selector in KEYS["both"]
+    for domain in DOMAINS
 }
 
 
@@ -60,15 +63,18 @@ class Signed:
 @pytest.fixture(scope="module", params=CONFIGURATIONS, ids=lambda c: f"{c[0].value}/{c[1].value}-{c[2]}")
 def signed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signed]:
     header, body, keys = request.param
-    policy = DomainPolicy(DOMAIN, KEYS[keys], header=header, body=body, identity=b"@" + DOMAIN)
-    mails = through_the_relay(KeyRing([policy]))
+    policies = [
+        DomainPolicy(domain, KEYS[keys], header=header, body=body, identity=b"@" + domain)
+        for domain in DOMAINS
+    ]
+    mails = through_the_relay(KeyRing(policies))
     yield Signed(tmp_path_factory.mktemp("signed"), mails, keys, header)
 
 
 def through_the_relay(keys: KeyRing) -> list[bytes]:
-    """The mails of the corpus that example.com signs, as they lie in the spool."""
+    """The mails of the corpus, as they lie in the spool."""
     mails: list[bytes] = []
-    sent = [mail for mail in corpus().values() if author_domain(Header.of(mail)) == DOMAIN]
+    sent: list[bytes] = []
 
     async def main() -> None:
         routes = (Route("all", ("mx.example",)),)
@@ -76,17 +82,20 @@ def through_the_relay(keys: KeyRing) -> list[bytes]:
             client = await Client.connect(relay.port)
             await client.reply()
             await client.say(b"EHLO client.example\r\n")
-            for mail in sent:
+            for mail in MAILS:
                 await client.say(b"MAIL FROM:<alice@example.com> BODY=8BITMIME\r\n")
                 await client.say(b"RCPT TO:<bob@example.net>\r\n")
                 await client.say(b"DATA\r\n")
                 reply = await client.say(oracle.stuff(mail, True) + b".\r\n")
-                assert reply.startswith(b"250 "), (reply, mail[:200])
+                # Some of a folder of nasty mails are refused for good, none for the want of a signature.
+                assert reply.startswith((b"250 ", b"55")) and b"5.7.5" not in reply, (reply, mail[:200])
+                if reply.startswith(b"250 "):
+                    sent.append(mail)
             await client.close()
             mails.extend(content for _, content in relay.mails())
 
     run(main)
-    assert len(mails) == len(sent)
+    assert len(mails) == len(sent) > 0.9 * len(MAILS)
     # A mail without a body gets the blank line that it lacks.
     assert all(kept.endswith((mail, mail + b"\r\n")) for kept, mail in zip(mails, sent, strict=True))
     return mails
@@ -166,7 +175,7 @@ def test_opendkim_finds_every_signature_good(signed: Signed, tmp_path: Path) -> 
     for text, mail in zip(told, signed.mails, strict=True):
         if signed.header is Canonicalization.SIMPLE and not has_milter_fields(mail):
             continue
-        good = re.findall(r"dkim=pass [^;]*header\.d=example\.com [^;]*header\.a=(\S+)", text)
+        good = re.findall(r"dkim=pass [^;]*header\.d=\S+ [^;]*header\.a=(\S+)", text)
         assert good == algorithms(signed.keys), (text, mail[:2000])
 
 
@@ -182,5 +191,4 @@ def has_milter_fields(mail: bytes) -> bool:
 
 
 def test_opendkim_is_asked_of_most_mails_of_the_corpus() -> None:
-    mails = corpus().values()
-    assert sum(has_milter_fields(mail) for mail in mails) > 0.8 * len(mails)
+    assert sum(has_milter_fields(mail) for mail in MAILS) > 0.8 * len(MAILS)
