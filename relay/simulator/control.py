@@ -18,7 +18,7 @@ from relay.config.problem import explain_all
 from relay.simulator.fault import Faults
 from relay.simulator.http import Request, Response
 from relay.simulator.ledger import Ledger
-from relay.simulator.options import TABLES, FaultTable, MailboxTable
+from relay.simulator.options import FaultTable, MailboxTable
 from relay.simulator.pace import Pace
 from relay.simulator.report import Report
 from relay.simulator.tenant import Tenant
@@ -45,7 +45,8 @@ class Control:
         try:
             return self._answer(request)
         except ValidationError as error:
-            return Response(400, {"error": "; ".join(explain_all(error, TABLES))})
+            table = MailboxTable if request.path.endswith("mailbox") else FaultTable
+            return Response(400, {"error": "; ".join(explain_all(error, {"": table}))})
         except ValueError as error:
             return Response(400, {"error": str(error)})
 

@@ -1,0 +1,153 @@
+"""The relay in front of the simulator: mails arrive, what is refused for now arrives later."""
+
+import json
+import signal
+import smtplib
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from relay.simulator.report import Report
+from tests.process.relay import Relay, wait_until
+from tests.process.relay import running as relay_running
+from tests.simulator.office import INSIDE, ORDERS, OUTSIDE
+
+WITHIN_S = 20.0
+LISTEN = """
+[listen]
+submission = "127.0.0.1:0"
+mx = ""
+high_volume = ""
+authority = "127.0.0.1:0"
+"""
+RELAY = """
+[relay]
+hostname = "relay.contoso.example"
+receivers = 1
+[spool]
+path = "spool"
+free_space_floor = 0
+[[listener]]
+address = "127.0.0.1:0"
+{route}
+retry_first = "300ms"
+"""
+
+
+class Command:
+    """`m365-relay simulate`, as a person starts it."""
+
+    def __init__(self, folder: Path, tables: str) -> None:
+        (folder / "simulator.toml").write_text(tables)
+        self.report_file = folder / "report.json"
+        arguments = ("--config", "simulator.toml", "--folder", "tenant", "--json", "--report", "report.json")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "relay.cli.main", "simulate", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        self.facts = json.loads(self.process.stdout.readline())
+
+    def stop(self) -> Report:
+        """End it as a person does; what it says then."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.stdout is not None
+        said = self.process.stdout.read()
+        assert self.process.wait(WITHIN_S) == 0
+        report = msgspec.json.decode(self.report_file.read_bytes(), type=Report)
+        assert msgspec.json.decode(said, type=Report) == report
+        return report
+
+
+@contextmanager
+def simulating(folder: Path, tables: str = "") -> Iterator[Command]:
+    command = Command(folder, f"{tables}\n{LISTEN}")
+    try:
+        yield command
+    finally:
+        if command.process.poll() is None:
+            command.process.kill()
+        command.process.communicate()
+
+
+@contextmanager
+def relaying(folder: Path, simulator: Command) -> Iterator[Relay]:
+    """The relay with the very route that the simulator prints."""
+    with relay_running(folder, RELAY.format(route=simulator.facts["route"])) as relay:
+        yield relay
+
+
+def send(relay: Relay, count: int, author: str = ORDERS) -> None:
+    with smtplib.SMTP(*relay.address, timeout=WITHIN_S) as smtp:
+        for number in range(count):
+            message = EmailMessage()
+            message["From"], message["To"] = author, f"{INSIDE}, {OUTSIDE}"
+            message["Message-ID"] = f"<{number}@client.example>"
+            message.set_content("Hello")
+            smtp.send_message(message)
+
+
+def delivered(relay: Relay) -> int:
+    return len(relay.events("delivered"))
+
+
+def test_mails_arrive_through_the_relay(tmp_path: Path) -> None:
+    with simulating(tmp_path) as simulator, relaying(tmp_path, simulator) as relay:
+        send(relay, 20)
+        wait_until(lambda: delivered(relay) >= 20)
+        assert relay.stop() == 0
+        report = simulator.stop()
+    assert (report.accepted, report.recipients, report.external_recipients) == (20, 40, 20)
+    assert (report.duplicates, report.violations, report.refusals) == (0, {}, {})
+    assert report.mailboxes[ORDERS].accepted == 20 and report.mailboxes[ORDERS].peak_connections <= 3
+
+
+def test_what_is_refused_with_432_arrives_later(tmp_path: Path) -> None:
+    fault = '[[fault]]\nstep = "end"\nrow = "432 concurrent"\ntimes = 3'
+    with simulating(tmp_path, fault) as simulator:
+        with relaying(tmp_path, simulator) as relay:
+            send(relay, 5)
+            wait_until(lambda: delivered(relay) >= 5)
+            assert len(relay.events("deferred")) == 3
+            assert relay.stop() == 0
+        report = simulator.stop()
+    assert (report.accepted, report.duplicates) == (5, 0)
+    assert sum(report.faults.values()) == 3
+
+
+def test_a_sender_without_rights_is_counted_as_a_violation(tmp_path: Path) -> None:
+    with simulating(tmp_path) as simulator, relaying(tmp_path, simulator) as relay:
+        send(relay, 1, "news@contoso.example")
+        wait_until(lambda: bool(relay.events("held") or relay.events("deferred")))
+        relay.stop()
+        report = simulator.stop()
+    assert (report.accepted, report.violations) == (0, {"send_as": 1})
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ("speeed = 2", 'did you mean "speed"'),
+        ('[listen]\nmx = "0.0.0.0:25"', "expose = true"),
+        ('[[fault]]\nstep = "end"\nrow = "nonsense"', "fault[0].row"),
+        ('[[mailbox]]\naddress = "a@b.example"\n[[mailbox]]\naddress = "A@b.example"', "mailbox[1].address"),
+        ("[[mailbox", "no valid TOML"),
+    ],
+)
+def test_a_configuration_that_is_wrong_is_78_with_a_sentence(tmp_path: Path, tables: str, words: str) -> None:
+    (tmp_path / "simulator.toml").write_text(tables)
+    done = subprocess.run(
+        [sys.executable, "-m", "relay.cli.main", "simulate", "-c", "simulator.toml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+    )
+    assert done.returncode == 78 and words in done.stderr and "Traceback" not in done.stderr
