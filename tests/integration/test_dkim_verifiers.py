@@ -38,7 +38,8 @@ CONFIGURATIONS = [(header, body, keys) for (header, body), keys in itertools.pro
 
 
 MAILS = list(corpus().values())
-DOMAINS = {author_domain(Header.of(mail)) or DOMAIN for mail in MAILS}
+# As a configuration names them: From may say in UTF-8 what d= says in A-labels.
+DOMAINS = {(author_domain(Header.of(mail)) or DOMAIN).decode().encode("idna") for mail in MAILS}
 RECORDS = {
     selector.name + b"._domainkey." + domain: selector.key.public_record_value().encode()
     for selector in KEYS["both"]
