@@ -58,11 +58,12 @@ def refusal(parts: Iterable[tuple[Account, int]], now: int, priority: Priority) 
     amounts: dict[Account, int] = {}
     for account, amount in parts:
         amounts[account] = amounts.get(account, 0) + amount
-    last: Account | None = None
-    until: int | None = now
     for account, amount in amounts.items():
         if amount > account.count:
             return TooLarge(account.limit, account.place.key, account.count)
+    last: Account | None = None
+    until: int | None = now
+    for account, amount in amounts.items():
         at = account.earliest(amount, now, priority)
         if at is None or (until is not None and at > until):
             last, until = account, at

@@ -195,7 +195,7 @@ class Ledger:
             accounts = self._accounts[place]
             for account in accounts:
                 account.expire(self._now)
-            if all(account.is_idle for account in accounts):
+            if all(account.is_idle(self._now) for account in accounts):
                 del self._accounts[place]
                 for account in accounts:
                     self._journal.forget(account)

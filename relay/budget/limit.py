@@ -89,11 +89,16 @@ class Limit:
 
 
 class LimitTable:
-    """The limits in force, found by place."""
+    """The limits in force, found by place. ValueError for two that count the same over the same time."""
 
     def __init__(self, limits: Iterable[Limit]) -> None:
         self._rows: dict[tuple[Scope, Unit], list[Limit]] = {}
+        seen: set[tuple[object, ...]] = set()
         for limit in limits:
+            same = (limit.scope, limit.unit, limit.key, limit.window_s, limit.since_midnight)
+            if same in seen:
+                raise ValueError(f"two limits for the same: {limit}")
+            seen.add(same)
             self._rows.setdefault((limit.scope, limit.unit), []).append(limit)
 
     def at(self, place: Place) -> tuple[Limit, ...]:

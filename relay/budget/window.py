@@ -62,10 +62,9 @@ class Window:
         self.interval_us = -(-self.width_us // count)
         self.is_paced = count < PACED_BELOW and self.day_end_us < 0
 
-    @property
-    def is_idle(self) -> bool:
-        """Nothing is known of it that another window would not know."""
-        return not self.open and not self.releases
+    def is_idle(self, now: int) -> bool:
+        """After `expire(now)`: a new window would say the same."""
+        return not self.open and not self.releases and self.paced_until <= now
 
     @property
     def room(self) -> int:
@@ -130,9 +129,10 @@ class Window:
                 return None
         if priority is Priority.HIGH:
             return at
-        if priority is Priority.BULK and self.is_paced:
-            at = max(at, self.paced_until)
-        return self._earliest_polite(amount, at, -over, index)
+        polite = self._earliest_polite(amount, at, -over, index)
+        if polite is None or priority is Priority.NORMAL or not self.is_paced:
+            return polite
+        return max(polite, self.paced_until, self._earliest_even(-over, index))
 
     def _earliest_polite(self, amount: int, at: int, spare: int, index: int) -> int | None:
         """As `earliest`, when from `at` on there is room and `spare` left after it: with headroom.
@@ -152,6 +152,20 @@ class Window:
         if spare >= keep:
             return at
         return None
+
+    def _earliest_even(self, spare: int, index: int) -> int:
+        """When places come free evenly enough: the j-th after this one within j + 1 intervals.
+
+        So high priority keeps its pace whatever bulk and high have sent before. The one
+        interval more is for the time a send is open: without it a latency of 0.1 s costs
+        5 % of 30 a minute, with it nothing.
+        """
+        interval = self.interval_us
+        at = 0
+        for release, part in islice(zip(self.releases, self.amounts, strict=True), index, None):
+            at = max(at, release - (spare + 2) * interval)
+            spare += part
+        return at
 
     def _midnight(self, release: int) -> int:
         """A release an earlier process recorded, when the clock that told it midnights may have been set since.

@@ -60,12 +60,28 @@ class Book:
             return False
         if priority is Priority.HIGH:
             return True
-        if priority is Priority.BULK and self.is_small and at < self.paced_until:
+        if (
+            priority is Priority.BULK
+            and self.is_small
+            and (at < self.paced_until or not self.is_even(spare, at))
+        ):
             return False
         if spare >= min(self.keep, self.count - amount):
             return True
         later = [r for s in self.sends if (r := self.release(s)) is not None and r > at]
-        return self.is_small and bool(later) and min(later) <= at + -(-self.width // self.count)
+        return self.is_small and bool(later) and min(later) <= at + self.interval
+
+    @property
+    def interval(self) -> int:
+        return -(-self.width // self.count)
+
+    def is_even(self, spare: int, at: int) -> bool:
+        """The j-th place from now on is free within j + 1 intervals, as far as releases are known."""
+        places = [at] * spare
+        for send in self.sends:
+            if (release := self.release(send)) is not None and release > at:
+                places += [release] * send.amount
+        return all(free <= at + (j + 1) * self.interval for j, free in enumerate(sorted(places), 1))
 
     def moments(self, now: int) -> Iterable[int]:
         """Every moment at which the answer can change by itself."""
@@ -74,11 +90,11 @@ class Book:
         for send in self.sends:
             if (release := self.release(send)) is not None:
                 yield release
-                yield release - -(-self.width // self.count)
+                for places in range(1, self.count + 3):
+                    yield release - places * self.interval
 
     def pace(self, amount: int, now: int) -> None:
-        interval = -(-self.width // self.count)
-        self.paced_until = max(self.paced_until, now - interval) + interval * amount
+        self.paced_until = max(self.paced_until, now - self.interval) + self.interval * amount
 
 
 def earliest(books: list[tuple[Book, int]], now: int, priority: Priority) -> int | None:

@@ -196,7 +196,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for book, send in flight.sends:
             for charge in unsent:
                 limit = book.limit
-                if (limit.scope, limit.unit) == (charge.scope, charge.unit) and self.books[limit, charge.key] is book:
+                if (limit.scope, limit.unit) == (charge.scope, charge.unit) and self.books[
+                    limit, charge.key
+                ] is book:
                     send.amount -= charge.amount
             send.end = self.now
         self.counted(flight)
@@ -207,7 +209,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for (limit, key), book in self.books.items():
             for owner, send in flight.sends:
                 if owner is book:
-                    self.peer.counted.setdefault((limit, key), []).append((send.amount, flight.left_at, self.truth))
+                    self.peer.counted.setdefault((limit, key), []).append(
+                        (send.amount, flight.left_at, self.truth)
+                    )
 
     @precondition(lambda self: any(flight.left_at is None for flight in self.flights))
     @rule(data=st.data())
