@@ -19,7 +19,7 @@ Freed pages are used again and the file never shrinks; `compact` does that.
 import errno
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
@@ -37,6 +37,7 @@ from relay.spool.entry import Damaged, Entry
 from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
+from relay.spool.turn import Turn
 
 FORMAT = b"1"
 DATA_FILE = "data.mdb"
@@ -70,7 +71,9 @@ class Store:
         self._lock = lock
         self._data_file = options.path / DATA_FILE
         self._ballast = Ballast(options.path, options.ballast_bytes)
-        tables = {name: env.open_db(name.encode(), create=not read_only) for name in _TABLES}
+        self._turn = None if read_only else Turn(options.path)
+        with self._turn or nullcontext():
+            tables = {name: env.open_db(name.encode(), create=not read_only) for name in _TABLES}
         self._tables = tables
         self._envelope, self._content, self._state, self._partial, self._damaged, self._meta = tables.values()
 
@@ -144,6 +147,9 @@ class Store:
     def close(self) -> None:
         """Let go of the files; the store is of no more use."""
         self._env.close()
+        if self._turn is not None:
+            self._turn.close()
+            self._turn = None
         if self._lock is not None:
             self._lock.release()
 
@@ -394,7 +400,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[_Transaction]:
         try:
-            with self._env.begin(write=True) as txn:
+            with self._turn or nullcontext(), self._env.begin(write=True) as txn:
                 yield txn
         except lmdb.Error as error:
             # LMDB calls a write that came out short an input/output error; on a disk with no room it is not.

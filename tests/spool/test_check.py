@@ -110,6 +110,7 @@ def test_compact_keeps_every_mail_and_gives_room_back(where: SpoolOptions) -> No
         "data.mdb",
         "in-use.lock",
         "lock.mdb",
+        "turn.lock",
     ]
     assert (where.path / "data.mdb").stat().st_mode & 0o777 == 0o600
 
