@@ -16,7 +16,7 @@ from relay.identity.dkim import Existing, KeyRing, Signer
 from relay.message.dkim.author import author_domain
 from relay.message.dkim.canonical import body_hash
 from relay.message.dkim.existing import has_aligned_signature
-from relay.message.dkim.signature import prepare
+from relay.message.dkim.signature import prepare, with_blank_line
 from relay.message.header import Header
 from relay.process.exits import Exit
 
@@ -47,13 +47,6 @@ def sign(file: Path, config: Path | None) -> Exit:
     fields = b"".join(signature(mail, header, signer, now) for signer in signers)
     sys.stdout.buffer.write(fields + (mail if not fields else with_blank_line(mail, header)))
     return Exit.OK if signers else Exit.FOUND
-
-
-def with_blank_line(mail: bytes, header: Header) -> bytes:
-    """The mail, with the blank line before its body that verifiers look for."""
-    if header.is_complete and header.end == header.scan.fields_end:
-        return bytes(header.scan.text) + b"\r\n" + mail[header.end :]
-    return mail
 
 
 def signature(mail: bytes, header: Header, signer: Signer, now: float) -> bytes:

@@ -17,7 +17,7 @@ from relay.identity.dkim import DomainPolicy, Existing, KeyRing, NoActiveKey, On
 from relay.message.dkim.author import author_domain
 from relay.message.dkim.canonical import Canonicalization, digest
 from relay.message.dkim.existing import has_aligned_signature
-from relay.message.dkim.signature import prepare
+from relay.message.dkim.signature import prepare, with_blank_line
 from relay.message.header import Header
 from relay.message.queue_id import format_id
 from relay.receive.policy import SIGNING_FAILED, SIGNING_FAILED_FOR_GOOD
@@ -83,11 +83,7 @@ class Dkim:
         if isinstance(result, Exception):
             return self._failed(change, policy, result)
         # RFC 6376 section 5.6: the field goes before all others, ours too, as a trace field does.
-        if header.end == header.scan.fields_end:
-            # No blank line ends its header: each verifier would look for the body elsewhere, and some for a header.
-            head = b"".join([result, header.scan.text, b"\r\n", memoryview(change.head)[header.end :]])
-        else:
-            head = result + change.head
+        head = result + with_blank_line(change.head, header)
         size = change.envelope.size + len(head) - len(change.head)
         return Accept(msgspec.structs.replace(change.envelope, size=size), head)
 

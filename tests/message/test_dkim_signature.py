@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from relay.message.dkim import tags
 from relay.message.dkim.canonical import Canonicalization, body_hash
-from relay.message.dkim.signature import DEFAULT_OVERSIGN, Algorithm, Prepared, SigningOptions, prepare
+from relay.message.dkim.signature import (
+    DEFAULT_OVERSIGN,
+    Algorithm,
+    Prepared,
+    SigningOptions,
+    prepare,
+    with_blank_line,
+)
 from relay.message.header import Header
 from tests import dkimpy
 
@@ -125,6 +132,20 @@ def test_a_thousand_recipients_fields_are_listed_on_lines_of_their_own() -> None
     field = signed(options(), header)
     assert max(map(len, field.split(b"\r\n"))) <= 78
     assert dkimpy.verifies(field + header + BODY, RECORDS) == [True]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"A: b\r\n\r\nbody\r\n", b"A: b\r\n\r\nbody\r\n"),
+        (b"A: b\r\nno field\r\n", b"A: b\r\n\r\nno field\r\n"),
+        (b"A: b\r\n", b"A: b\r\n\r\n"),
+        (b"\r\nbody\r\n", b"\r\nbody\r\n"),
+    ],
+)
+def test_a_blank_line_is_put_where_none_is(content: bytes, expected: bytes) -> None:
+    assert with_blank_line(content, Header.of(content)) == expected
+    assert with_blank_line(bytearray(content), Header.of(content)) == expected
 
 
 NAMES = st.sampled_from([b"From", b"To", b"subject", b"List-Unsubscribe", b"DATE", b"X-Other", b"References"])

@@ -112,6 +112,17 @@ def prepare(header: Header | bytes, body_hash: bytes, options: SigningOptions, n
     return Prepared(fields + (_relax(unsigned) if is_relaxed else unsigned), unsigned)
 
 
+def with_blank_line(content: bytes | bytearray, header: Header) -> bytes | bytearray:
+    """The content, with a blank line between its header and its body if it lacks one.
+
+    Without it each verifier would look for the body elsewhere, and some for a header. It
+    changes neither the header's nor the body's hash.
+    """
+    if header.end > header.scan.fields_end:
+        return content
+    return b"".join([header.scan.text, b"\r\n", memoryview(content)[header.end :]])
+
+
 def _start(options: SigningOptions) -> bytes:
     canonical = f"{options.header.value}/{options.body.value}"
     tags = [
