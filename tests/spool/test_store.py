@@ -202,7 +202,7 @@ def test_nobody_else_may_read_the_spool(store: Store) -> None:
     folder = store.options.path
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {name: (folder / name).stat().st_mode & 0o777 for name in os.listdir(folder)} == dict.fromkeys(
-        ["data.mdb", "lock.mdb", "in-use.lock", "ballast"], 0o600
+        ["data.mdb", "lock.mdb", "turn.lock", "in-use.lock", "ballast"], 0o600
     )
 
 
