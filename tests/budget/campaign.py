@@ -8,6 +8,7 @@ send take time; the next hop counts somewhere between begin and end of the send.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 
 from relay.budget.answer import Taken, TooLarge, Wait
@@ -15,7 +16,7 @@ from relay.budget.ledger import Ledger
 from relay.budget.limit import DAY_S, Charge, Limit, Scope, Unit
 from relay.budget.priority import Priority
 from relay.budget.turn import Turns
-from tests.budget.naive import SECOND
+from tests.budget.naive import SECOND, write
 
 MINUTE = Limit(Scope.MAILBOX, Unit.MESSAGES, 30, 60)
 DAY = Limit(Scope.MAILBOX, Unit.RECIPIENTS, 10_000, DAY_S)
@@ -92,7 +93,7 @@ class Campaign:
             if isinstance(turn, Wait):
                 if turn.until is not None and self.asks.get(mailbox.name) != turn.until:
                     self.asks[mailbox.name] = turn.until
-                    self.at(turn.until, lambda: self.ask(mailbox))
+                    self.at(turn.until, partial(self.ask, mailbox))
                 return
             assert not isinstance(turn.answer, TooLarge)
             self.begin(mailbox, mailbox.waiting[turn.priority].pop(0), turn.answer)
@@ -107,10 +108,7 @@ class Campaign:
         def committed() -> None:
             if ledger is not self.ledger:
                 return
-            self.disk.update({key: value for key, value in batch.rows if value is not None})
-            for key, value in batch.rows:
-                if value is None:
-                    self.disk.pop(key, None)
+            write(self.disk, batch.rows)
             ledger.committed(batch)
             mail.begin = self.now
             self.at(self.now + round(self.latency_us * self.rng.uniform(0.5, 1.5)), ended)
@@ -143,4 +141,4 @@ class Campaign:
         self.ledger = Ledger([MINUTE, DAY, TERRL])
         self.ledger.restore(list(self.disk.items()), self.now)
         for mailbox in self.mailboxes:
-            self.at(self.now, lambda mailbox=mailbox: self.ask(mailbox))  # type: ignore[misc]  # a default binds it
+            self.at(self.now, partial(self.ask, mailbox))

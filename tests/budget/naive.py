@@ -6,8 +6,9 @@ Written from the rules, not from the code: no deque, no sum kept, no shortcut.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from relay.budget.limit import DAY_US, Limit, Place
+from relay.budget.limit import DAY_US, Limit
 from relay.budget.priority import Priority
+from relay.budget.row import Row
 
 SECOND = 1_000_000
 
@@ -122,5 +123,10 @@ def most_in_any_window(limit: Limit, counted: list[tuple[int, int, int]]) -> int
     )
 
 
-def place_of(limit: Limit, key: str) -> Place:
-    return Place(limit.scope, key, limit.unit)
+def write(disk: dict[bytes, bytes], rows: Iterable[Row]) -> None:
+    """A commit, in the rows' order."""
+    for key, value in rows:
+        if value is None:
+            disk.pop(key, None)
+        else:
+            disk[key] = value

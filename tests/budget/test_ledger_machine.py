@@ -17,7 +17,7 @@ from relay.budget.limit import DAY_S, Charge, Limit, Scope, Unit
 from relay.budget.priority import Priority
 from relay.budget.row import Row
 from relay.budget.timeline import Timeline
-from tests.budget.naive import SECOND, Book, Send, earliest, most_in_any_window
+from tests.budget.naive import SECOND, Book, Send, earliest, most_in_any_window, write
 from tests.fakes.clock import FakeClock
 
 TICK = 1 / 64
@@ -168,11 +168,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def commit(self) -> None:
         batch = self.pending.pop(0)
-        for key, value in batch.rows:
-            if value is None:
-                self.disk.pop(key, None)
-            else:
-                self.disk[key] = value
+        write(self.disk, batch.rows)
         self.ledger.committed(batch)
 
     @precondition(lambda self: self.pending)
