@@ -44,8 +44,8 @@ class Authority:
         self._faults = faults
         self._ledger = ledger
 
-    def answer(self, request: Request, now: float, real_now: float) -> Response | None:
-        """The response; None is to stall or to hang up, as a fault has it."""
+    def answer(self, request: Request, now: float, real_now: float) -> Response | str:
+        """The response, or `stall` or `reset`, as a fault has it."""
         first, _, rest = request.path.lstrip("/").partition("/")
         if request.path == "/common/discovery/instance":
             return Response(200, self._instance())
@@ -86,12 +86,12 @@ class Authority:
             "id_token_signing_alg_values_supported": ["RS256"],
         }
 
-    def _token(self, request: Request, now: float, real_now: float) -> Response | None:
+    def _token(self, request: Request, now: float, real_now: float) -> Response | str:
         strike = self._faults.strike("token", "", now)
         if strike is not None:
             self._ledger.faults[f"token: {strike.reply.decode() or strike.action}"] += 1
             if strike.action != "reply":
-                return None
+                return strike.action
             return Response(503, _error("temporarily_unavailable", strike.reply.decode()))
         form = {
             name: values[0]

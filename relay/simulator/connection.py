@@ -16,6 +16,8 @@ BUFFER_BYTES = 65_536
 HANDSHAKE_WITHIN_S = 30.0
 HANDSHAKE_ERRORS = (OSError, EOFError, RuntimeError)
 """ssl.SSLError and the time-out are OSErrors; uvloop raises RuntimeError for a transport that closed meanwhile."""
+LINGER_S = 0.25
+"""After a 421 we read on so long: closing with bytes unread sends a reset, which can overtake the reply."""
 _LINGER_NOT = struct.pack("ii", 1, 0)
 """SO_LINGER of 0 s: closing sends a reset."""
 
@@ -57,6 +59,7 @@ class Connection(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._is_paused = False
         self._is_secured = False
+        self._is_closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
@@ -139,13 +142,18 @@ class Connection(asyncio.BufferedProtocol):
         if out:
             transport.write(out)
         if session.want is Want.CLOSE:
-            transport.close()
+            self._close(transport, 0.0 if session.said_quit else LINGER_S)
         elif session.want is Want.START_TLS and not self._is_secured:
             self._is_secured = True
             transport.pause_reading()
             task = self._shared.loop.create_task(self._secure(transport))
             self._shared.tasks.add(task)
             task.add_done_callback(self._shared.tasks.discard)
+
+    def _close(self, transport: asyncio.Transport, linger_s: float) -> None:
+        if not self._is_closing:
+            self._is_closing = True
+            self._shared.loop.call_later(linger_s, transport.close)
 
     def _reset(self, transport: asyncio.Transport) -> None:
         sock = transport.get_extra_info("socket")

@@ -5,10 +5,13 @@ that takes them for granted shows it; texts marked as ours in `texts` carry the 
 that are known.
 """
 
+from itertools import count
+
 from relay.simulator import texts
+from relay.simulator.ledger import Ledger
 from relay.simulator.mail import Later, Mail, folded
 from relay.simulator.submission import Submission
-from relay.simulator.tenant import Account, Visit
+from relay.simulator.tenant import Account, Tenant, Visit
 
 
 class HighVolume(Submission):
@@ -16,10 +19,14 @@ class HighVolume(Submission):
 
     name = "high_volume"
 
+    def __init__(self, tenant: Tenant, ledger: Ledger, ids: "count[int]") -> None:
+        super().__init__(tenant, ledger, ids)
+        self.message_size = tenant.limits.high_volume_size
+
     def keywords(self, is_secured: bool) -> tuple[bytes, ...]:
         """What a client may not do without."""
         return (
-            b"SIZE %d" % self.limits.high_volume_size,
+            b"SIZE %d" % self.message_size if self.message_size else b"SIZE",
             b"DSN",
             b"ENHANCEDSTATUSCODES",
             b"AUTH LOGIN XOAUTH2" if is_secured else b"STARTTLS",
@@ -52,14 +59,9 @@ class HighVolume(Submission):
     def judge_mail(self, visit: Visit, mail: Mail, now: float) -> bytes | Later:
         """The author must be the account too."""
         account: Account = self._account(visit)
-        refusal = None
-        if self.limits.high_volume_size and mail.size > self.limits.high_volume_size:
-            refusal = self._violated("high_volume_size", texts.MESSAGE_TOO_LARGE)
-        elif folded(mail.author) != folded(account.address.encode()):
-            refusal = self._violated("high_volume_from", texts.HIGH_VOLUME_FROM)
-        if refusal is not None:
+        if folded(mail.author) != folded(account.address.encode()):
             account.refused += 1
-            return refusal
+            return self._violated("high_volume_from", texts.HIGH_VOLUME_FROM)
         account.accepted += 1
         return self._take(account, visit, mail, now)
 

@@ -27,6 +27,8 @@ class Mail(Struct):
     """How many recipients are outside the tenant."""
     is_late: bool = False
     """It found the mailbox's minute full, and that was counted."""
+    troubles: set[str] = set()
+    """Of its recipients; each kind counts once a mail."""
 
     def read_header(self, header: Header) -> None:
         """Take from it what is needed."""

@@ -197,7 +197,7 @@ class File(Table):
     folder: str = ""
     """Where CA, passwords and certificates are written; empty: a new one in the system's temporary folder."""
     keep: Limit = 200_000
-    """Accepted mails remembered one by one (some 400 bytes each); later ones are only counted."""
+    """Accepted mails remembered one by one (some 700 bytes each); later ones are only counted."""
     keep_content: bool = False
     """Write the content of each into the folder too."""
     listen: ListenTable = ListenTable()

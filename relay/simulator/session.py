@@ -14,12 +14,12 @@ on purpose strikes first.
 from collections.abc import Callable
 from enum import Enum, auto
 
-from relay._fastpath import DataDecoder
-from relay.message.header import Header
 from relay.simulator import texts
+from relay.simulator.content import Content
+from relay.simulator.dialogue import Dialogue, Judged
 from relay.simulator.fault import Faults
 from relay.simulator.ledger import Ledger
-from relay.simulator.login import Doorkeeper, decode_base64
+from relay.simulator.login import Doorkeeper
 from relay.simulator.mail import Later, Mail
 from relay.simulator.options import LimitsTable
 from relay.simulator.service import Service
@@ -29,9 +29,6 @@ from relay.smtp.reply import Reply
 
 LINE_MAX_BYTES = 12_288
 """Holds AUTH XOAUTH2 with a token of 3 KiB and to spare; a longer command is refused."""
-CONTENT_LINE_MAX_BYTES = 1 << 24
-"""Exchange publishes no limit on a line's length."""
-HEADER_LOOK_BYTES = 1 << 20
 
 
 class Want(Enum):
@@ -46,9 +43,7 @@ class Want(Enum):
 
 class _Phase(Enum):
     COMMAND = auto()
-    LOGIN_NAME = auto()
-    LOGIN_PASSWORD = auto()
-    TOKEN = auto()
+    AUTH = auto()
     DATA = auto()
     CHUNK = auto()
     DEAF = auto()
@@ -75,6 +70,7 @@ class Session:
         self.wake_at = 0.0
         """Until then no byte is taken; 0: it does not wait."""
         self.is_secured = False
+        self.said_quit = False
         self.active_at = visit.began
         self._service = service
         self._doorkeeper = doorkeeper
@@ -82,25 +78,22 @@ class Session:
         self._faults = faults
         self._ledger = ledger
         self._keep_content = keep_content
-        self._decoder = DataDecoder(max_line=CONTENT_LINE_MAX_BYTES, limit=service.message_size)
-        self._content = bytearray()
+        self._content = Content(service.message_size, is_kept=keep_content is not None)
         self._out: list[bytes] = []
         self._phase = _Phase.COMMAND
         self._greeted = False
         self._mail: Mail | None = None
-        self._header: Header | None = None
+        self._dialogue: Dialogue | None = None
         self._is_utf8 = False
         self._is_binary = False
-        self._chunk_left = 0
-        self._chunk_is_last = False
         self._is_chunked = False
         self._is_whole = False
         """The mail's content has ended; the verdict is due."""
         self._pending: bytes = b""
         """The reply that a slow AUTH gives at `wake_at`."""
-        self._name = b""
         self._errors = 0
         self._failures = 0
+        self._has_left = False
 
     def take_output(self) -> bytes:
         """All replies since the last call."""
@@ -129,8 +122,10 @@ class Session:
         self._reset()
 
     def leave(self) -> None:
-        """The connection is gone; to be called once, after `greet`."""
-        self._service.leave(self.visit)
+        """The session is over. Who has read our 221 may log in again at once, so its end counts from there."""
+        if not self._has_left:
+            self._has_left = True
+            self._service.leave(self.visit)
 
     def sweep(self, now: float) -> None:
         """Time has passed: a session ends at its age, or when its client is silent."""
@@ -155,7 +150,7 @@ class Session:
                     break
                 start = self._read_data(buffer, start, end, now)
             elif self._phase is _Phase.CHUNK:
-                if start == end and self._chunk_left:
+                if start == end and self._content.chunk_left:
                     break
                 start = self._read_chunk(buffer, start, end, now)
             elif self._phase is _Phase.DEAF:
@@ -203,7 +198,7 @@ class Session:
             else:
                 command(self, rest.strip(), now)
         else:
-            self._take_response(line, now)
+            self._respond(line, now)
 
     def _hello(self, rest: bytes, now: float, *, is_extended: bool = True) -> None:
         if self._strikes("ehlo", now):
@@ -279,7 +274,7 @@ class Session:
             self._err(texts.BAD_SEQUENCE)
         else:
             self._say(texts.START_MAIL)
-            self._begin_content()
+            self._content.begin()
             self._phase = _Phase.DATA
             self._strikes("content", now)
 
@@ -289,10 +284,11 @@ class Session:
             self._refuse(texts.BAD_ARGUMENTS)
             self._end(Want.CLOSE)
             return
-        self._chunk_left, self._chunk_is_last = command.size, command.is_last
         self._phase = _Phase.CHUNK
-        if self._mail is not None and self._mail.recipients and not self._is_chunked:
-            self._begin_content()
+        is_wanted = self._mail is not None and bool(self._mail.recipients)
+        self._content.begin_chunk(command.size, is_last=command.is_last, is_wanted=is_wanted)
+        if is_wanted and not self._is_chunked:
+            self._content.begin()
             self._is_chunked = True
             self._strikes("content", now)
 
@@ -310,6 +306,7 @@ class Session:
         self._say(texts.HELP)
 
     def _quit(self, rest: bytes, now: float) -> None:
+        self.said_quit = True
         self._say(texts.BYE)
         self._end(Want.CLOSE)
 
@@ -334,38 +331,30 @@ class Session:
             self._err(texts.STARTTLS_FIRST)
         elif self.visit.account is not None:
             self._err(texts.AUTH_ALREADY)
-        elif mechanism.upper() == b"LOGIN":
-            self._begin_dialogue(_Phase.LOGIN_NAME, texts.AUTH_USERNAME, initial, now)
-        elif mechanism.upper() == b"XOAUTH2":
-            self._begin_dialogue(_Phase.TOKEN, texts.AUTH_GO_ON, initial, now)
-        else:
+        elif mechanism.upper() not in Dialogue.MECHANISMS:
             self._err(texts.AUTH_UNKNOWN)
-
-    def _begin_dialogue(self, phase: _Phase, prompt: bytes, initial: bytes, now: float) -> None:
-        self._phase = phase
-        if initial:
-            self._take_response(initial, now)
         else:
-            self._say(prompt)
+            assert self._doorkeeper is not None, "AUTH is refused where nobody judges it"
+            self._dialogue = Dialogue(mechanism.upper(), self._doorkeeper, self.visit)
+            self._phase = _Phase.AUTH
+            if initial:
+                self._respond(initial, now)
+            else:
+                self._say(self._dialogue.question)
 
-    def _take_response(self, line: bytes, now: float) -> None:
-        """The client's next line within AUTH; `*` gives up (RFC 4954 section 4)."""
-        phase, self._phase = self._phase, _Phase.COMMAND
-        assert self._doorkeeper is not None, "AUTH is refused where nobody judges it"
-        response = decode_base64(line)
-        if response is None:
+    def _respond(self, line: bytes, now: float) -> None:
+        assert self._dialogue is not None
+        answer = self._dialogue.respond(line, now)
+        if isinstance(answer, bytes):
+            self._say(answer)
+            return
+        self._phase, self._dialogue = _Phase.COMMAND, None
+        if isinstance(answer, Judged):
+            self._end_dialogue(answer.reply, now)
+        else:
             self._err(texts.BAD_ARGUMENTS)
-        elif phase is _Phase.LOGIN_NAME:
-            self._name = response
-            self._phase = _Phase.LOGIN_PASSWORD
-            self._say(texts.AUTH_PASSWORD)
-        elif phase is _Phase.LOGIN_PASSWORD:
-            self._end_dialogue(self._doorkeeper.judge_password(self.visit, self._name, response, now), now)
-        else:
-            self._end_dialogue(self._doorkeeper.judge_token(self.visit, line, now), now)
 
-    def _end_dialogue(self, refusal: bytes | None, now: float) -> None:
-        reply = texts.AUTHENTICATED if refusal is None else refusal
+    def _end_dialogue(self, reply: bytes, now: float) -> None:
         assert self._doorkeeper is not None
         delay_s = self._doorkeeper.tenant.options.auth_delay
         if delay_s:
@@ -384,50 +373,25 @@ class Session:
 
     # Content
 
-    def _begin_content(self) -> None:
-        self._decoder.reset()
-        self._content.clear()
-        self._header = None
-
     def _read_data(self, buffer: bytearray, start: int, end: int, now: float) -> int:
-        start = self._decoder.feed(buffer, start, end, self._content)
-        if self._decoder.finished:
+        start = self._content.read_data(buffer, start, end)
+        if self._content.data_has_ended:
             self._end_content(now)
-        else:
-            self._drop_body()
         return start
 
     def _read_chunk(self, buffer: bytearray, start: int, end: int, now: float) -> int:
-        stop = min(end, start + self._chunk_left)
-        is_wanted = self._mail is not None and self._is_chunked
-        if is_wanted:
-            self._decoder.feed_raw(buffer, start, stop, self._content)
-        size = stop - start
-        self._chunk_left -= size
-        if self._chunk_left:
-            self._drop_body()
-            return stop
+        content = self._content
+        start = content.read_chunk(buffer, start, end)
+        if content.chunk_left:
+            return start
         self._phase = _Phase.COMMAND
-        if not is_wanted:
+        if not self._is_chunked:
             self._err(texts.NEED_MAIL if self._mail is None else texts.NEED_RCPT)
-        elif self._chunk_is_last:
-            self._decoder.end_raw(self._content)
+        elif content.is_last_chunk:
             self._end_content(now)
         else:
-            self._drop_body()
-            self._say(b"250 2.6.0 CHUNK received OK, %d octets" % self._decoder.size)
-        return stop
-
-    def _drop_body(self) -> None:
-        """Once the header is read nobody wants the rest, however long it is."""
-        if self._keep_content is None and (self._header is not None or self._find_header()):
-            self._content.clear()
-
-    def _find_header(self) -> bool:
-        header = Header.of(self._content, HEADER_LOOK_BYTES)
-        if header.is_complete or len(self._content) >= HEADER_LOOK_BYTES:
-            self._header = header
-        return self._header is not None
+            self._say(b"250 2.6.0 CHUNK received OK, %d octets" % content.size)
+        return start
 
     def _end_content(self, now: float) -> None:
         mail = self._mail
@@ -436,8 +400,8 @@ class Session:
         if self._strikes("end", now):
             self._reset()
             return
-        mail.size = self._decoder.size
-        mail.read_header(self._header or Header.of(self._content, HEADER_LOOK_BYTES))
+        mail.size = self._content.size
+        mail.read_header(self._content.header())
         refusal = self._unfit(mail)
         if refusal is not None:
             self._reset()
@@ -448,11 +412,10 @@ class Session:
 
     def _unfit(self, mail: Mail) -> bytes | None:
         """What no rule of a service is needed for."""
-        too_large = self._service.message_size and mail.size >= self._service.message_size
-        if self._decoder.error and too_large:
+        if self._content.is_too_large:
             self._ledger.violations["message_size"] += 1
             return texts.MESSAGE_TOO_LARGE
-        if self._decoder.error:
+        if self._content.is_damaged:
             return texts.BAD_CONTENT
         if self._limits.header_size and mail.header_size > self._limits.header_size:
             self._ledger.violations["header_size"] += 1
@@ -467,7 +430,7 @@ class Session:
             self.wake_at = reply.at
             return
         if reply[:1] == b"2" and self._keep_content is not None:
-            self._keep_content(bytes(self._content), self._ledger.accepted)
+            self._keep_content(bytes(self._content.decoded), self._ledger.accepted)
         self._reset()
         if reply[:1] != b"2" or not self._strikes("accepted", now):
             self._answer(reply)
@@ -477,8 +440,7 @@ class Session:
     def _reset(self) -> None:
         self._mail = None
         self._is_chunked = self._is_binary = self._is_utf8 = self._is_whole = False
-        self._content.clear()
-        self._header = None
+        self._content.drop()
 
     def _strikes(self, step: str, now: float) -> bool:
         """Does a fault happen here? Then it has."""
@@ -502,6 +464,7 @@ class Session:
     def _end(self, want: Want) -> None:
         self.want = want
         self._phase = _Phase.DEAF
+        self.leave()
 
     def _say(self, reply: bytes) -> None:
         self._out.append(reply + b"\r\n")

@@ -129,7 +129,7 @@ class Simulator:
     def _keep(self, content: bytes, number: int) -> None:
         Path(self.folder.path / f"{number:06}.eml").write_bytes(content)
 
-    def _answer(self, request: Request) -> Response | None:
+    def _answer(self, request: Request) -> Response | str:
         if request.path.startswith(PREFIX):
             return self._control.answer(request)
         return self.authority.answer(request, self.pace.now(), self._clock.now())

@@ -61,11 +61,11 @@ class Submission:
         account = self._account(visit)
         allowed = self.limits.recipients_per_message
         if allowed and len(mail.recipients) >= allowed:
-            self.ledger.violations["recipients_per_message"] += 1
-            account.err(Trouble.TOO_MANY_RECIPIENTS, now)
+            if self._is_first(account, mail, Trouble.TOO_MANY_RECIPIENTS, now):
+                self.ledger.violations["recipients_per_message"] += 1
             return texts.TOO_MANY_RECIPIENTS
         if self.tenant.is_missing(recipient):
-            account.err(Trouble.INVALID_RECIPIENT, now)
+            self._is_first(account, mail, Trouble.INVALID_RECIPIENT, now)
             return texts.NO_SUCH_USER
         return texts.RECIPIENT_OK
 
@@ -93,6 +93,14 @@ class Submission:
     def _account(self, visit: Visit) -> Account:
         assert visit.account is not None, "MAIL is refused without AUTH"
         return visit.account
+
+    def _is_first(self, account: Account, mail: Mail, trouble: Trouble, now: float) -> bool:
+        """Count it, unless this mail had the same trouble with another recipient."""
+        if trouble.name in mail.troubles:
+            return False
+        mail.troubles.add(trouble.name)
+        account.err(trouble, now)
+        return True
 
     def _refusal(self, account: Account, visit: Visit, mail: Mail, now: float) -> bytes | None:
         blocked = account.block(now)

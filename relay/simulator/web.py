@@ -21,8 +21,8 @@ STALL_S = 3600.0
 class Web:
     """`serve` is for asyncio.start_server."""
 
-    def __init__(self, answer: Callable[[Request], Response | None]) -> None:
-        """`answer` gives None for a request that is to stall."""
+    def __init__(self, answer: Callable[[Request], Response | str]) -> None:
+        """`answer` gives `stall` or `reset` for a request that is not to be answered."""
         self._answer = answer
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -58,7 +58,8 @@ class Web:
                 return Response(413, {"error": f"a body may have {BODY_MAX_BYTES} bytes"})
             body = await reader.readexactly(head.length)
         response = self._answer(request_of(head, body))
-        if response is None:
+        if isinstance(response, Response):
+            return response
+        if response == "stall":
             await asyncio.sleep(STALL_S)
-            raise TimeoutError
-        return response
+        raise ConnectionResetError

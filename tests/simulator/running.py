@@ -72,7 +72,9 @@ def mail(number: int = 1, author: str = ORDERS) -> bytes:
     return f"From: {author}\r\nMessage-ID: <{number}@client.example>\r\n\r\nHello\r\n".encode()
 
 
-def ask(simulator: Simulator, path: str, body: object = None, method: str | None = None) -> dict[str, object]:
+def ask(
+    simulator: Simulator, path: str, body: object = None, method: str | None = None, within_s: float = 10.0
+) -> dict[str, object]:
     """A request to the authority or the control; its JSON, with the status."""
     data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{simulator.authority.base}{path}", data, method=method)
@@ -80,7 +82,7 @@ def ask(simulator: Simulator, path: str, body: object = None, method: str | None
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusting(simulator))
     )
     try:
-        with opener.open(request, timeout=10) as response:
+        with opener.open(request, timeout=within_s) as response:
             return {"status": response.status, "body": json.loads(response.read())}
     except urllib.error.HTTPError as error:
         with error:

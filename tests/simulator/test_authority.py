@@ -195,6 +195,22 @@ def test_the_authority_fails_when_told_to(tmp_path: Path) -> None:
     assert statuses == [503, 200]
 
 
+def test_the_authority_hangs_up_when_told_to(tmp_path: Path) -> None:
+    def work(simulator: Simulator) -> None:
+        with pytest.raises(OSError, match=r"EOF|closed|reset"):
+            ask(simulator, f"/{simulator.file.tenant.id}/oauth2/v2.0/token", form(simulator))
+
+    run(tmp_path, work, fault=[{"step": "token", "action": "reset"}])
+
+
+def test_the_authority_stalls_when_told_to(tmp_path: Path) -> None:
+    def work(simulator: Simulator) -> None:
+        with pytest.raises(TimeoutError):
+            ask(simulator, f"/{simulator.file.tenant.id}/oauth2/v2.0/token", form(simulator), within_s=0.3)
+
+    run(tmp_path, work, fault=[{"step": "token", "action": "stall"}])
+
+
 CLIENT, AUDIENCE = "c", "https://localhost/t/oauth2/v2.0/token"
 
 

@@ -88,6 +88,31 @@ def test_a_reset_is_a_reset(tmp_path: Path) -> None:
     run(tmp_path, work, fault=[{"step": "ehlo", "action": "reset"}])
 
 
+def test_a_reset_over_tls_hides_what_became_of_the_mail(tmp_path: Path) -> None:
+    def work(simulator: Simulator) -> None:
+        smtp = logged_in(simulator)
+        with pytest.raises((ConnectionResetError, smtplib.SMTPServerDisconnected)):
+            smtp.sendmail(ORDERS, [INSIDE], mail())
+        smtp.close()
+
+    _, simulator = run(tmp_path, work, fault=[{"step": "accepted", "action": "reset"}])
+    assert simulator.ledger.accepted == 1
+
+
+def test_a_421_arrives_though_more_was_sent(tmp_path: Path) -> None:
+    def work(simulator: Simulator) -> bytes:
+        host, _, port = simulator.addresses["mx"].rpartition(":")
+        with socket.create_connection((host, int(port)), 10) as sock:
+            sock.sendall(b"TURN\r\n" * 20_000)
+            said = b""
+            while piece := sock.recv(1000):
+                said += piece
+        return said
+
+    said, _ = run(tmp_path, work)
+    assert said.endswith(b"421 4.7.0 Too many errors on this connection, closing transmission channel\r\n")
+
+
 def test_more_than_a_buffer_can_follow_while_a_session_waits(tmp_path: Path) -> None:
     """Reading pauses, and everything is answered afterwards."""
 
