@@ -36,7 +36,8 @@ class Cover:
 
         `durable` is the last durable batch, `following` the next to be handed out.
         """
-        self._arrive(durable)
+        if self.serial and self.serial <= durable:
+            self.left, self.serial = self.coming, 0
         if not self.serial:
             if self.left >= amount:
                 self.left -= amount
@@ -53,7 +54,8 @@ class Cover:
 
     def restate(self, open: int, durable: int, following: int) -> bool:
         """Rows of all use go out as batch `following`; whether the open row must be among them."""
-        self._arrive(durable)
+        if self.serial and self.serial <= durable:
+            self.left, self.serial = self.coming, 0
         spare = self.stated - open
         changed = self.is_short or not self.slack // 2 <= spare <= 2 * self.slack
         if changed:
@@ -68,7 +70,3 @@ class Cover:
         """A batch failed: nobody knows what the rows state, so all of it is stated again."""
         self.left = self.coming = self.serial = 0
         self.is_short = True
-
-    def _arrive(self, durable: int) -> None:
-        if self.serial and self.serial <= durable:
-            self.left, self.serial = self.coming, 0

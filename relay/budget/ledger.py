@@ -28,6 +28,7 @@ from relay.budget.priority import Priority
 from relay.budget.row import Row, sort_rows
 from relay.budget.usage import Usage, usage_of
 
+_BULK = Priority.BULK
 _PATROL = 2
 """Accounts looked at for each new one, so that idle ones go faster than new ones come."""
 
@@ -47,7 +48,9 @@ class Ledger:
 
     def take(self, charges: Iterable[Charge], now: int, priority: Priority = Priority.HIGH) -> Answer:
         """All of the charges or none of them. A place without a limit costs nothing."""
-        now = self._advance(now)
+        if now < self._now:
+            now = self._now
+        self._now = now
         known = self._accounts
         parts: Parts = []
         fits = True
@@ -154,11 +157,15 @@ class Ledger:
     def _cover(self, parts: Parts, now: int, priority: Priority) -> int:
         """The charges are taken: which batch must be durable before the content leaves."""
         journal = self._journal
+        dirty, durable, following = journal.dirty, journal.durable, journal.following
         serial = 0
         for account, amount in parts:
-            serial = max(serial, account.cover.take(amount, journal.durable, journal.following))
-            journal.dirty[account] = None
-            if priority is Priority.BULK:
+            needed = account.cover.take(amount, durable, following)
+            if needed > serial:
+                serial = needed
+            dirty[account] = None
+        if priority is _BULK:
+            for account, amount in parts:
                 account.pace(now, amount)
         return serial
 
@@ -166,9 +173,10 @@ class Ledger:
         """Its charges, no longer open."""
         assert taken.is_open, "a send ends once"
         taken.is_open = False
+        dirty = self._journal.dirty
         for account, amount in taken.parts:
             account.open -= amount
-            self._journal.dirty[account] = None
+            dirty[account] = None
         return taken.parts
 
     def _opened(self, place: Place) -> tuple[Account, ...]:

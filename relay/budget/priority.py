@@ -4,9 +4,9 @@ A lower priority may never use a budget up in one go, else a password reset wait
 for the end of the window. Two means, by the size of the limit:
 
 - small limits (30 a minute): the last place is taken only when the next one comes
-  free within one send interval (the window over the count); bulk is spaced by that
-  interval, so that places come free as evenly as they were taken. Nothing is lost
-  in the long run, and whoever comes first in line waits one interval at most;
+  free within one send interval (the window over the count), and bulk is spaced so
+  that places come free evenly: after a bulk mail the next high one finds a place
+  within one interval, the j-th within j + 1. In the long run nothing is lost;
 - large limits (10,000 a day): a small part stays free for high priority. Pacing a
   campaign by the day would turn five hours into twenty-four.
 """
