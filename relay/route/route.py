@@ -6,6 +6,11 @@ Plain data; `relay.config` builds it, `relay.route.table` chooses between severa
 from dataclasses import dataclass
 from enum import Enum
 
+from msgspec import Struct
+
+from relay.m365.preset import Kind
+from relay.route.oauth import OAuth
+
 
 class TlsMode(Enum):
     """How a connection to the next hop is protected."""
@@ -19,15 +24,17 @@ class TlsMode(Enum):
     """TLS from the first byte (RFC 8314), verified as in REQUIRED."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What AUTH needs. The password never shows in a repr."""
+class Credentials(Struct, frozen=True, tag="password"):
+    """Name and password for AUTH. The password never shows in a repr."""
 
     username: str
     password: str
 
     def __repr__(self) -> str:
         return f"Credentials(username={self.username!r}, password=…)"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        return [("username", self.username)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +44,15 @@ class Route:
     name: str
     hosts: tuple[str, ...]
     """Host names or addresses, tried in this order; each may resolve to several addresses."""
+    kind: Kind = Kind.SMTP
+    """Which of Microsoft's ways in this is; its preset has filled in what was left out."""
     port: int = 587
     tls: TlsMode = TlsMode.REQUIRED
     ca_file: str | None = None
     """Certificates to trust instead of the system's."""
     client_certificate: str | None = None
     client_key: str | None = None
-    credentials: Credentials | None = None
+    credentials: Credentials | OAuth | None = None
     ipv4_only: bool = False
     """Never connect over IPv6 (Microsoft's connectors know IPv4 addresses only)."""
     use_bdat: bool = False
@@ -52,6 +61,8 @@ class Route:
     """Recipient domains or addresses that take this route: `example.com`, `*.example.com`, `a@example.com`."""
     senders: tuple[str, ...] = ()
     """Sender domains or addresses that take it, written alike; both lists empty: every mail."""
+    recipients_per_message: int = 0
+    """Recipients in one transaction; more take another. 0: as many as `deliver.recipients_max`."""
     connections: int = 20
     """At most this many connections at once for one identity of the route."""
     mails_per_connection: int = 1000

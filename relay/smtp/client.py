@@ -17,6 +17,7 @@ what a reply means for the mail's future.
 """
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,6 +47,36 @@ class Login:
 
     def __repr__(self) -> str:
         return f"Login(username={self.username!r}, password=…)"
+
+    def mechanism(self, offered: Collection[str]) -> sasl.Mechanism | None:
+        """One of those the server offers; None when none will do."""
+        return sasl.choose(offered, self.username, self.password)
+
+    @property
+    def wanted(self) -> str:
+        """What will do, in words."""
+        return "neither AUTH PLAIN nor LOGIN"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogin:
+    """What AUTH XOAUTH2 needs. The token never shows in a repr."""
+
+    username: str
+    token: str
+    in_clear: bool = False
+
+    def __repr__(self) -> str:
+        return f"TokenLogin(username={self.username!r}, token=…)"
+
+    def mechanism(self, offered: Collection[str]) -> sasl.Mechanism | None:
+        """XOAUTH2, where it is offered."""
+        return sasl.XOAuth2(self.username, self.token) if "XOAUTH2" in offered else None
+
+    @property
+    def wanted(self) -> str:
+        """What will do, in words."""
+        return "no AUTH XOAUTH2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +164,7 @@ class Client:
         *,
         start_tls: StartTls = StartTls.NEVER,
         is_encrypted: bool = False,
-        login: Login | None = None,
+        login: Login | TokenLogin | None = None,
         use_bdat: bool = False,
     ) -> None:
         """`hostname` is what EHLO says; `is_encrypted`: TLS stands already (RFC 8314)."""
@@ -362,12 +393,12 @@ class Client:
             self._become_ready()
             return
         if not self.is_encrypted and not login.in_clear:
-            self._fail(Misconfigured("offers no TLS, and the password is not sent without"))
+            self._fail(Misconfigured("offers no TLS, and the login is not sent without"))
             return
-        mechanism = self._mechanism = sasl.choose(self.offer.mechanisms, login.username, login.password)
+        mechanism = self._mechanism = login.mechanism(self.offer.mechanisms)
         if mechanism is None:
             offered = " ".join(sorted(self.offer.mechanisms)) or "no AUTH at all"
-            self._fail(Misconfigured(f"offers neither AUTH PLAIN nor LOGIN but {offered}"))
+            self._fail(Misconfigured(f"offers {login.wanted} but {offered}"))
             return
         initial = mechanism.initial()
         line = (
@@ -380,13 +411,15 @@ class Client:
     def _on_auth(self, reply: Reply, _: Transaction) -> None:
         if reply.code == 334:
             assert self._mechanism is not None
-            self._command(_Expect.AUTH, self._mechanism.answer() + b"\r\n")
+            self._command(_Expect.AUTH, self._mechanism.answer(reply.lines[0]) + b"\r\n")
         elif reply.is_positive:
             self._become_ready()
         elif reply.is_transient:
             self._fail(Unavailable(f"cannot check the login now: {reply}", reply))
         else:
-            self._fail(Misconfigured(f"refused the login: {reply}", reply))
+            complaint = self._mechanism.complaint if self._mechanism is not None else ""
+            said = f"; it said of the token: {complaint}" if complaint else ""
+            self._fail(Misconfigured(f"refused the login: {reply}{said}", reply))
 
     def _become_ready(self) -> None:
         self._is_ready = True
