@@ -157,6 +157,35 @@ class ConnectionClosed(_Event, frozen=True):
     level: Level = "debug"
 
 
+class TokenFetched(_Event, frozen=True):
+    """An authority gave a token; every route of the application uses it."""
+
+    application: str
+    lifetime: float
+    """Seconds."""
+    seconds: float
+    """How long it took."""
+    level: Level = "info"
+
+
+class TokenFailed(_Event, frozen=True):
+    """An authority gave no token; told once for each reason. A token there is goes on being used until it ends."""
+
+    application: str
+    reason: str
+    level: Level = "error"
+
+
+class CredentialExpiring(_Event, frozen=True):
+    """The secret or certificate of an application ends soon, or has ended."""
+
+    application: str
+    reason: str
+    days: int
+    """Whole days left; negative when it has ended."""
+    level: Level = "warning"
+
+
 class SpoolRefusing(_Event, frozen=True):
     """The spool takes no new mail; clients get 452 until SpoolAccepting."""
 
@@ -308,6 +337,9 @@ Event = (
     | ConnectionOpened
     | ConnectionFailed
     | ConnectionClosed
+    | TokenFetched
+    | TokenFailed
+    | CredentialExpiring
     | SpoolRefusing
     | SpoolAccepting
     | SpoolTrouble
