@@ -51,9 +51,11 @@ class Owner(Protocol):
 class SessionRefused(Exception):
     """The next hop, or we, would not open a session; `is_fault`: somebody must change something."""
 
-    def __init__(self, reason: str, *, is_fault: bool = False) -> None:
+    def __init__(self, reason: str, *, is_fault: bool = False, reply: Reply | None = None) -> None:
         super().__init__(reason)
         self.is_fault = is_fault
+        self.reply = reply
+        """What the next hop said, where that is the reason."""
 
 
 class TlsRefused(SessionRefused):
@@ -63,7 +65,16 @@ class TlsRefused(SessionRefused):
 class Connection(asyncio.BufferedProtocol):
     """From the first byte to the last; used again and again between."""
 
-    def __init__(self, client: Client, route: Route, host: str, clock: Clock, owner: Owner) -> None:
+    def __init__(
+        self,
+        client: Client,
+        route: Route,
+        host: str,
+        clock: Clock,
+        owner: Owner,
+        ends_at: float = float("inf"),
+    ) -> None:
+        """`ends_at` (monotonic): what it logs in with holds no longer."""
         self.client = client
         self.host = host
         self.mails = 0
@@ -73,6 +84,7 @@ class Connection(asyncio.BufferedProtocol):
         self._route = route
         self._clock = clock
         self._owner = owner
+        self._ends_at = ends_at
         self._buffer = bytearray(READ_BYTES)
         self._view = memoryview(self._buffer)
         self._transport: asyncio.Transport | None = None
@@ -280,7 +292,8 @@ class Connection(asyncio.BufferedProtocol):
         limit = min(route.mails_per_connection, offered) if offered else route.mails_per_connection
         if self.mails + len(self._works) >= limit:
             return True
-        return self._clock.monotonic() - self.opened_at >= route.connection_age_s
+        now = self._clock.monotonic()
+        return now >= self._ends_at or now - self.opened_at >= route.connection_age_s
 
     def retire(self, reason: str) -> None:
         """Take no more mail, end what is under way, then say goodbye."""
@@ -325,8 +338,9 @@ def _refused(reason: str, reply: Reply | None, *, is_fault: bool) -> SessionRefu
     """With the next step, where the reply is known; some of those that look temporary need somebody too."""
     row = None if reply is None else classify(reply)
     if row is None:
-        return SessionRefused(reason, is_fault=is_fault)
-    return SessionRefused(f"{reason} ({row.advice})", is_fault=is_fault or row.needs_somebody)
+        return SessionRefused(reason, is_fault=is_fault, reply=reply)
+    is_fault = is_fault or row.needs_somebody
+    return SessionRefused(f"{reason} ({row.advice})", is_fault=is_fault, reply=reply)
 
 
 def _why(error: Exception | None) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from relay.clock import Clock
 from relay.deliver.handover import HandoverServer
+from relay.deliver.login import Tokens
 from relay.deliver.opening import Opener
 from relay.deliver.options import DelivererOptions
 from relay.deliver.pool import Pool
@@ -49,14 +50,16 @@ class Deliverer:
         record: trace.Record,
         clock: Clock,
         rng: Callable[[], float],
+        tokens: Tokens | None = None,
     ) -> None:
-        """`rng` is uniform in [0, 1), for jitter."""
+        """`rng` is uniform in [0, 1), for jitter; `tokens` for routes that log in with one."""
         self._options = options
         self._routes = routes
         self._store = store
         self._record = record
         self._clock = clock
         self._rng = rng
+        self._tokens = tokens
         self._queue = Queue(self._route_named)
         self._bench = Bench(store, options.recipients_max)
         self._settlement = Settlement(options, self._queue, self._bench, committer, record, clock, rng)
@@ -255,7 +258,7 @@ class Deliverer:
         pool = self._pools.get(lane)
         if pool is None:
             assert self._tasks is not None
-            opener = Opener(lane.route, self._options, self._record, self._clock, self._rng)
+            opener = Opener(lane.route, self._options, self._record, self._clock, self._rng, self._tokens)
             parts = (self._options, self._record, self._clock, self._rng, self._tasks)
             pool = self._pools[lane] = Pool(lane, opener, self, self._settlement, *parts)
         return pool

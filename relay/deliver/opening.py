@@ -1,8 +1,8 @@
 """How a connection of a route comes about: addresses in turn, TLS as the route says, then the session.
 
-One story told by one task: resolve, connect, greet, secure, log in. Each address
-that fails leaves an event and is passed over for a while; what the story ends with
-is a ready connection or the reason why there is none.
+One story told by one task: fetch what to log in with, resolve, connect, greet, secure,
+log in. Each address that fails leaves an event and is passed over for a while; what
+the story ends with is a ready connection or the reason why there is none.
 """
 
 import asyncio
@@ -12,10 +12,12 @@ from relay import tls
 from relay.clock import Clock
 from relay.deliver.address import Address, AddressBook, Unresolved
 from relay.deliver.connection import Connection, Owner, SessionRefused, TlsRefused
+from relay.deliver.login import Logins, Ticket, Tokens
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
+from relay.identity.access import TokenRefused
 from relay.route.route import Route, TlsMode
-from relay.smtp.client import Client, Login, StartTls
+from relay.smtp.client import Client, StartTls
 from relay.trace import event as trace
 
 _START_TLS = {
@@ -24,6 +26,9 @@ _START_TLS = {
     TlsMode.NONE: StartTls.NEVER,
     TlsMode.IMPLICIT: StartTls.NEVER,
 }
+
+LOGIN_REFUSED = 535
+"""RFC 4954 section 6: "Authentication credentials invalid"."""
 
 
 class OpeningFailed(Exception):
@@ -44,12 +49,15 @@ class Opener:
         record: trace.Record,
         clock: Clock,
         rng: Callable[[], float],
+        tokens: Tokens | None = None,
     ) -> None:
+        """`tokens` where the route logs in with one."""
         self._route = route
         self._options = options
         self._record = record
         self._clock = clock
         self._book = AddressBook(route, options, clock, rng)
+        self._logins = Logins(route, tokens, clock)
         self._context: tls.ClientContext | None = None
 
     async def open(self, owner: Owner) -> Connection:
@@ -57,17 +65,24 @@ class Opener:
         try:
             context = self._tls_context()
             addresses = await self._book.candidates()
+            ticket = await self._logins.ticket()
         except ConfigurationError as error:
             raise OpeningFailed(str(error), is_fault=True) from None
-        except Unresolved as error:
+        except (Unresolved, TokenRefused) as error:
             raise OpeningFailed(str(error), is_fault=error.is_fault) from None
         failures: list[tuple[Address, SessionRefused]] = []
+        refused_at: set[str] = set()
         for address in addresses:
+            if address.host in refused_at:
+                continue
             try:
-                connection = await self._open_at(address, context, owner)
+                connection = await self._log_in_at(address, context, owner, ticket)
             except SessionRefused as error:
                 self._book.failed(address)
                 failures.append((address, error))
+                if error.reply is not None and error.reply.code == LOGIN_REFUSED:
+                    # Its other addresses know the same accounts, and accounts lock on many bad logins.
+                    refused_at.add(address.host)
                 continue
             for failed, why in failures:
                 self._record(
@@ -77,25 +92,55 @@ class Opener:
         is_fault = all(why.is_fault for _, why in failures)
         raise OpeningFailed("; ".join(f"{failed}: {why}" for failed, why in failures), is_fault=is_fault)
 
-    async def _open_at(self, address: Address, context: tls.ClientContext | None, owner: Owner) -> Connection:
+    async def _log_in_at(
+        self, address: Address, context: tls.ClientContext | None, owner: Owner, ticket: Ticket
+    ) -> Connection:
+        """With a fresh token once more, where the one there was is refused."""
+        try:
+            return await self._open_at(address, context, owner, ticket)
+        except SessionRefused as error:
+            if not self._logins.refused(ticket, error.reply):
+                raise self._explained(error, ticket) from None
+        try:
+            ticket = await self._logins.ticket()
+        except TokenRefused as error:
+            raise SessionRefused(f"refused the token there was; {error}", is_fault=error.is_fault) from None
+        try:
+            return await self._open_at(address, context, owner, ticket)
+        except SessionRefused as error:
+            self._logins.refused(ticket, error.reply)
+            raise self._explained(error, ticket) from None
+
+    def _explained(self, error: SessionRefused, ticket: Ticket) -> SessionRefused:
+        why = self._logins.explained(ticket, error.reply)
+        return SessionRefused(f"{error}; {why}", is_fault=True, reply=error.reply) if why else error
+
+    async def _open_at(
+        self, address: Address, context: tls.ClientContext | None, owner: Owner, ticket: Ticket
+    ) -> Connection:
         began_at = self._clock.monotonic()
         start_tls = _START_TLS[self._route.tls]
         try:
-            connection = await self._try(address, context, owner, start_tls)
+            connection = await self._try(address, context, owner, start_tls, ticket)
         except TlsRefused:
             if start_tls is not StartTls.IF_OFFERED:
                 raise
             # RFC 7435 section 3: a handshake that fails must not stop mail that may go without.
-            connection = await self._try(address, context, owner, StartTls.NEVER)
+            connection = await self._try(address, context, owner, StartTls.NEVER, ticket)
         self._book.worked(address)
         seconds = self._clock.monotonic() - began_at
         self._record(trace.ConnectionOpened(self._route.name, str(address), connection.tls, seconds))
         return connection
 
     async def _try(
-        self, address: Address, context: tls.ClientContext | None, owner: Owner, start_tls: StartTls
+        self,
+        address: Address,
+        context: tls.ClientContext | None,
+        owner: Owner,
+        start_tls: StartTls,
+        ticket: Ticket,
     ) -> Connection:
-        connection = await self._connect(address, context, owner, start_tls)
+        connection = await self._connect(address, context, owner, start_tls, ticket)
         try:
             async with asyncio.timeout(self._route.command_timeout_s):
                 await connection.open(context, address.host)
@@ -108,14 +153,26 @@ class Opener:
         return connection
 
     async def _connect(
-        self, address: Address, context: tls.ClientContext | None, owner: Owner, start_tls: StartTls
+        self,
+        address: Address,
+        context: tls.ClientContext | None,
+        owner: Owner,
+        start_tls: StartTls,
+        ticket: Ticket,
     ) -> Connection:
         route, loop = self._route, asyncio.get_running_loop()
         is_implicit = route.tls is TlsMode.IMPLICIT
         try:
             async with asyncio.timeout(route.connect_timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._client(start_tls), route, address.host, self._clock, owner),
+                    lambda: Connection(
+                        self._client(start_tls, ticket),
+                        route,
+                        address.host,
+                        self._clock,
+                        owner,
+                        ticket.ends_at,
+                    ),
                     address.ip,
                     address.port,
                     ssl=context if is_implicit else None,
@@ -130,17 +187,13 @@ class Opener:
             raise SessionRefused(f"cannot connect: {error.strerror or error}") from None
         return connection
 
-    def _client(self, start_tls: StartTls) -> Client:
-        route, login = self._route, None
-        if route.credentials is not None:
-            # In clear only where the administrator asked for a connection without TLS.
-            in_clear = route.tls is TlsMode.NONE
-            login = Login(route.credentials.username, route.credentials.password, in_clear=in_clear)
+    def _client(self, start_tls: StartTls, ticket: Ticket) -> Client:
+        route = self._route
         return Client(
             self._options.hostname.encode("idna" if not self._options.hostname.isascii() else "ascii"),
             start_tls=start_tls,
             is_encrypted=route.tls is TlsMode.IMPLICIT,
-            login=login,
+            login=ticket.login,
             use_bdat=route.use_bdat,
         )
 

@@ -83,7 +83,8 @@ class Bench:
         due = [i for i in indices if states[i].next_attempt <= now]
         if not due:
             return Later(min(states[i].next_attempt for i in indices)) if indices else None
-        limit = min(self._recipients_max, recipients_max or self._recipients_max)
+        ours = job.lane.route.recipients_per_message or self._recipients_max
+        limit = min(ours, recipients_max or ours)
         if len(due) > limit:
             due = due[:limit]
         recipients = [envelope.recipients[i] for i in due]
