@@ -11,7 +11,7 @@ class Later(Struct, frozen=True):
     at: float
 
 
-class Mail(Struct):
+class Mail(Struct, gc=False):
     """One transaction. Addresses are as they came; `same` says whether two are one."""
 
     sender: bytes

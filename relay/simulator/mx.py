@@ -104,7 +104,7 @@ class Mx:
 
     def _matches_certificate(self, visit: Visit) -> bool:
         """A name of a connector, in the certificate, in an accepted domain or right under one."""
-        return any(
+        return bool(visit.certificate_names) and any(
             _is_covered(name, wanted) and self._is_ours(name)
             for name in (each.lower() for each in visit.certificate_names)
             for wanted in self._names

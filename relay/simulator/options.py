@@ -11,8 +11,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from relay.config.table import Table
 from relay.config.value import Count, Endpoint, Network, Seconds, Size
+from relay.m365.limit import LIMITS
 
 Each = TypeVar("Each")
+_ROWS = {row.name: row for row in LIMITS}
+
+
+def _window_s(name: str) -> float:
+    return float(_ROWS[name].window_s or 0)
 
 
 def _many(value: object) -> object:
@@ -111,28 +117,28 @@ class ConnectorTable(Table):
 class LimitsTable(Table):
     """What Microsoft allows; docs/microsoft365.md says where the numbers come from."""
 
-    connections: Limit = 3
+    connections: Limit = _ROWS["mailbox-connections"].most
     """Sessions of one mailbox at once; the mails of further ones get 432."""
-    messages: Limit = 30
+    messages: Limit = _ROWS["mailbox-messages"].most
     """Mails of one mailbox in `messages_per`."""
-    messages_per: Seconds = 60.0
+    messages_per: Seconds = _window_s("mailbox-messages")
     messages_mode: Literal["delay", "refuse"] = "delay"
     """Both have been reported: the reply waits until the window has room, or is 432."""
-    recipients: Limit = 10_000
+    recipients: Limit = _ROWS["mailbox-recipients"].most
     """Recipients of one mailbox in `recipients_per`."""
-    recipients_per: Seconds = 86_400.0
+    recipients_per: Seconds = _window_s("mailbox-recipients")
     licences: Count = 4
     """They decide how many recipients outside the tenant may write to in 24 hours."""
     external_recipients: Limit | None = None
     """That number itself."""
-    external_recipients_per: Seconds = 86_400.0
-    recipients_per_message: Limit = 500
-    recipients_per_domain: Limit = 200
+    external_recipients_per: Seconds = _window_s("tenant-external")
+    recipients_per_message: Limit = _ROWS["message-recipients"].most
+    recipients_per_domain: Limit = _ROWS["message-recipients-of-a-domain"].most
     """On the MX, of one domain in one mail."""
-    message_size: Size = 157_286_400
-    header_size: Size = 262_144
-    high_volume_recipients: Limit = 50
-    high_volume_size: Size = 10_485_760
+    message_size: Size = _ROWS["message-size-announced"].most
+    header_size: Size = _ROWS["header-size"].most
+    high_volume_recipients: Limit = _ROWS["high-volume-message-recipients"].most
+    high_volume_size: Size = _ROWS["high-volume-message-size"].most
     forest_connections: Limit = 0
     """Connections to the MX at once; Microsoft's number is not published."""
     session: Seconds = 1200.0

@@ -49,7 +49,7 @@ def test_the_mx_offers_no_auth(office: Office) -> None:
 def test_high_volume_offers_neither_pipelining_nor_chunking(office: Office) -> None:
     talk = office.session(office.high_volume)
     offer = talk.say("EHLO client.example")
-    assert "PIPELINING" not in offer and "CHUNKING" not in offer and "SIZE 10485760" in offer
+    assert "PIPELINING" not in offer and "CHUNKING" not in offer and "SIZE 10000000" in offer
 
 
 def test_a_mail_is_submitted_word_for_word(office: Office) -> None:
