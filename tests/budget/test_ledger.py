@@ -236,3 +236,18 @@ def test_a_failed_batch_is_said_again_and_nothing_leaves_before() -> None:
     again.restore(list(disk.items()), 1)
     assert used(again, 1) == {Unit.MESSAGES: (2, 0)}
     assert ledger.changes() is None
+
+
+def test_what_was_settled_in_a_failed_batch_is_said_again() -> None:
+    ledger = Ledger([MINUTE])
+    disk: dict[bytes, bytes] = {}
+    send = taken(ledger.take(messages(7), 0))
+    kept(ledger, disk)
+    ledger.settle(send, SECOND)
+    lost = ledger.changes()
+    assert lost is not None
+    ledger.failed(lost)
+    again = Ledger([MINUTE])
+    again.restore(kept(ledger, disk), 2 * SECOND)
+    assert used(again, 2 * SECOND) == {Unit.MESSAGES: (7, 0)}
+    assert waiting(again.take(messages(30), 3 * SECOND)).until == 61 * SECOND
