@@ -122,6 +122,18 @@ def test_what_is_refused_with_432_arrives_later(tmp_path: Path) -> None:
     assert sum(report.faults.values()) == 3
 
 
+def test_a_rate_that_is_delayed_loses_nothing(tmp_path: Path) -> None:
+    tables = "speed = 60\n[limits]\nmessages = 10\nsession = 0\nidle = 0"
+    with simulating(tmp_path, tables) as simulator, relaying(tmp_path, simulator) as relay:
+        send(relay, 25)
+        wait_until(lambda: delivered(relay) >= 25)
+        assert relay.stop() == 0
+        report = simulator.stop()
+    assert (report.accepted, report.duplicates, report.refusals) == (25, 0, {})
+    assert report.mailboxes[ORDERS].peak_messages == 10 and report.violations["messages"] >= 2
+    assert report.ended - report.began >= 120
+
+
 def test_a_sender_without_rights_is_counted_as_a_violation(tmp_path: Path) -> None:
     with simulating(tmp_path) as simulator, relaying(tmp_path, simulator) as relay:
         send(relay, 1, "news@contoso.example")
