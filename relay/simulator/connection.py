@@ -58,6 +58,7 @@ class Connection(asyncio.BufferedProtocol):
         self._session: Session | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_paused = False
+        self._is_choked = False
         self._is_secured = False
         self._is_closing = False
 
@@ -67,7 +68,9 @@ class Connection(asyncio.BufferedProtocol):
         shared = self._shared
         shared.open.add(self)
         now = shared.pace.now()
-        visit = Visit(transport.get_extra_info("peername")[0], shared.next_session_id(), now)
+        # A client that is gone already has no name.
+        peer = transport.get_extra_info("peername") or ("0.0.0.0",)
+        visit = Visit(peer[0], shared.next_session_id(), now)
         self._session = shared.make_session(visit)
         self._session.greet(now)
         self._flush()
@@ -79,6 +82,16 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come."""
         self._end += nbytes
+        self._advance()
+
+    def pause_writing(self) -> None:
+        """The client does not read our replies: produce no more."""
+        self._is_choked = True
+        self._pause(True)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._is_choked = False
         self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -104,7 +117,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _advance(self) -> None:
         session = self._session
-        if session is None:
+        if session is None or self._is_choked:
             return
         start = session.receive(self._data, 0, self._end, self._shared.pace.now())
         left = self._end - start
@@ -112,8 +125,8 @@ class Connection(asyncio.BufferedProtocol):
             # They may overlap; a memoryview moves bytes as memmove does.
             self._view[:left] = self._view[start : self._end]
         self._end = left
-        self._pause(left == BUFFER_BYTES)
         self._flush()
+        self._pause(left == BUFFER_BYTES or self._is_choked)
         if session.wake_at and self._timer is None:
             wait_s = self._shared.pace.real_s(session.wake_at - self._shared.pace.now())
             self._timer = self._shared.loop.call_later(wait_s, self._wake)
@@ -128,7 +141,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_paused = wanted
         if wanted:
             self._transport.pause_reading()
-        else:
+        elif not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _flush(self) -> None:

@@ -126,14 +126,19 @@ class Mx:
     def _is_full(self, mail: Mail, recipient: bytes) -> bool:
         in_all, per_domain = self.limits.recipients_per_message, self.limits.recipients_per_domain
         if in_all and len(mail.recipients) >= in_all:
-            self.ledger.violations["recipients_per_message"] += 1
+            self._violate(mail, "recipients_per_message")
             return True
         if not per_domain or len(mail.recipients) < per_domain:
             return False
         if Counter(map(domain_of, mail.recipients))[domain_of(recipient)] < per_domain:
             return False
-        self.ledger.violations["recipients_per_domain"] += 1
+        self._violate(mail, "recipients_per_domain")
         return True
+
+    def _violate(self, mail: Mail, limit: str) -> None:
+        """Once a mail, however many recipients are too many."""
+        self.ledger.violations[limit] += limit not in mail.troubles
+        mail.troubles.add(limit)
 
 
 def _is_covered(name: str, wanted: str) -> bool:

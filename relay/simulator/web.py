@@ -14,6 +14,8 @@ from relay.simulator.http import (
 )
 
 REQUEST_WITHIN_S = 10.0
+CONNECTIONS_MAX = 256
+"""Requests under way; each costs a task and some 64 KiB. More are hung up on."""
 STALL_S = 3600.0
 """A stalled request is answered by nobody; its client gives up before."""
 
@@ -28,6 +30,9 @@ class Web:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        if len(self._tasks) >= CONNECTIONS_MAX:
+            writer.close()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

@@ -434,6 +434,7 @@ def test_the_mx_takes_200_recipients_of_a_domain() -> None:
         f"MAIL FROM:<{OURS}>", *(f"RCPT TO:<{n}@{d}.example>" for n in range(3) for d in ("x", "y"))
     ).split("\r\n")
     assert said[1:] == [OK] * 4 + ["452 4.5.3 Too many recipients"] * 2
+    assert office.ledger.violations == {"recipients_per_domain": 1}
 
 
 def test_the_tenants_limit_holds_on_the_mx_too() -> None:

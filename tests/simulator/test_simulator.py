@@ -1,5 +1,6 @@
 """The simulator on real sockets: TLS, certificates, time that runs faster, resets, the control."""
 
+import contextlib
 import smtplib
 import socket
 import time
@@ -111,6 +112,52 @@ def test_a_421_arrives_though_more_was_sent(tmp_path: Path) -> None:
 
     said, _ = run(tmp_path, work)
     assert said.endswith(b"421 4.7.0 Too many errors on this connection, closing transmission channel\r\n")
+
+
+def test_a_failed_handshake_leaves_nothing_behind(tmp_path: Path) -> None:
+    def work(simulator: Simulator) -> None:
+        for _ in range(3):
+            smtp = client(simulator, "mx")
+            smtp.ehlo()
+            assert smtp.docmd("STARTTLS")[0] == 220
+            assert smtp.sock is not None
+            smtp.sock.sendall(b"this is no handshake\r\n")
+            with contextlib.suppress(ConnectionError):
+                while smtp.sock.recv(1000):
+                    pass
+            smtp.close()
+
+    _, simulator = run(tmp_path, work)
+    assert simulator._mx.open == 0
+    assert simulator.report().peak_mx_connections <= 3
+
+
+def test_a_client_that_does_not_read_is_not_read_from(tmp_path: Path) -> None:
+    """Replies do not pile up; once it reads, it gets all of them."""
+
+    def work(simulator: Simulator) -> int:
+        host, _, port = simulator.addresses["mx"].rpartition(":")
+        with socket.create_connection((host, int(port)), 10) as sock:
+            sock.setblocking(False)
+            sent, block = 0, b"HELP\r\n" * 10_000
+            deadline = time.monotonic() + 1.0
+            while time.monotonic() < deadline:
+                try:
+                    sent += sock.send(block[sent % len(block) :])
+                    deadline = time.monotonic() + 0.3
+                except BlockingIOError:
+                    time.sleep(0.01)
+            assert sent < 100_000_000, "it was stopped"
+            sock.settimeout(10)
+            sock.shutdown(socket.SHUT_WR)
+            answered = 0
+            while piece := sock.recv(1 << 20):
+                answered += piece.count(b"\r\n214 ")
+        assert abs(answered - sent // 6) <= 1
+        return answered
+
+    answered, _ = run(tmp_path, work)
+    assert answered > 1000
 
 
 def test_more_than_a_buffer_can_follow_while_a_session_waits(tmp_path: Path) -> None:
