@@ -105,10 +105,15 @@ class Connection(asyncio.BufferedProtocol):
             self._session = None
 
     def sweep(self) -> None:
-        """Time has passed."""
-        if self._session is not None:
-            self._session.sweep(self._shared.pace.now())
-            self._flush()
+        """Time has passed, perhaps all at once by the control: then the timer is late."""
+        session = self._session
+        if session is None:
+            return
+        now = self._shared.pace.now()
+        if session.wake_at and now >= session.wake_at:
+            self._advance()
+        session.sweep(now)
+        self._flush()
 
     def abort(self) -> None:
         """End at once."""

@@ -3,6 +3,7 @@
 import contextlib
 import smtplib
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -250,6 +251,19 @@ def test_the_control_moves_time_and_changes_mailboxes(tmp_path: Path) -> None:
 
     said, _ = run(tmp_path, work)
     assert b"mailbox full" in said[0] and said[1].startswith(b"2.0.0 OK")
+
+
+def test_who_waits_goes_on_when_time_is_moved(tmp_path: Path) -> None:
+    def work(simulator: Simulator) -> None:
+        with logged_in(simulator) as smtp:
+            smtp.sendmail(ORDERS, [INSIDE], mail(1))
+            timer = threading.Timer(0.3, lambda: ask(simulator, "/control/advance", {"seconds": 60}))
+            timer.start()
+            smtp.sendmail(ORDERS, [INSIDE], mail(2))
+            timer.join()
+
+    _, simulator = run(tmp_path, work, limits={"messages": 1})
+    assert simulator.ledger.accepted == 2
 
 
 @pytest.mark.parametrize(
