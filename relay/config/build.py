@@ -16,7 +16,7 @@ from relay.config.options import given
 from relay.config.route import build_routes
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
-from relay.receive.options import Limits
+from relay.receive.options import HEAD_BYTES, Limits
 from relay.spool.options import SpoolOptions
 
 HANDOVER_SOCKET = "handover.sock"
@@ -56,6 +56,10 @@ def _limits(found: Findings, file: File, receivers: int) -> Limits:
             found.problem(
                 f"limits.{key}", f"must be {receivers} at least: each of the relay.receivers has its part"
             )
+    if limits.header_bytes >= HEAD_BYTES:
+        found.problem(
+            "limits.header_size", f"must be below {HEAD_BYTES // 1024} KiB: the first content record"
+        )
     return limits
 
 

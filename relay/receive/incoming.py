@@ -15,16 +15,13 @@ from relay.message.envelope import Recipient
 from relay.message.queue_id import format_id
 from relay.receive.accept import Origin, accept
 from relay.receive.common import Common
+from relay.receive.options import HEAD_BYTES
 from relay.receive.policy import judge_commit
 from relay.smtp.command import MailCommand
 from relay.smtp.reply import Reply
 from relay.spool.change import MAX_RECORD_BYTES, Abandon, Accept, Stream
 from relay.spool.handover import Queued
 from relay.trace.event import Accepted
-
-OWN_FIELDS_BYTES = 16_384
-"""Room in record 0 for what we add: Received, Message-ID, Date, later a signature."""
-HEAD_BYTES = MAX_RECORD_BYTES - OWN_FIELDS_BYTES
 
 
 class Owner(Protocol):

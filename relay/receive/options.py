@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from relay.smtp.server import ServerOptions
+from relay.spool.change import MAX_RECORD_BYTES
 
 
 class ListenerTls(Enum):
@@ -16,6 +17,10 @@ class ListenerTls(Enum):
     """From the first byte (RFC 8314)."""
 
 
+OWN_FIELDS_BYTES = 16_384
+"""Room in record 0 for what we add: Received, Message-ID, Date, signatures."""
+HEAD_BYTES = MAX_RECORD_BYTES - OWN_FIELDS_BYTES
+"""The beginning of a mail that is still in memory when it ends; its header must lie in it."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 

@@ -390,3 +390,8 @@ def test_a_limit_smaller_than_the_number_of_receivers_cannot_be_shared_out(tmp_p
     assert Folder(tmp_path).problem(text) == (
         f"limits.{key}: must be 3 at least: each of the relay.receivers has its part"
     )
+
+
+def test_a_header_must_fit_the_first_content_record(tmp_path: Path) -> None:
+    problem = Folder(tmp_path).problem(LEAST + '[limits]\nheader_size = "240 KiB"\n')
+    assert problem == "limits.header_size: must be below 240 KiB: the first content record"
