@@ -2,12 +2,13 @@
 
     python -m benchmarks.queue_rebuild [--folder DIR] [--mails 1000000] [--states 0.1]
 
-Fills a spool, drops it from the page cache (as far as the system lets us), and scans it
-as the deliverer does at its start: ids, times, sizes and routes, and the states of the
-mails that were tried before. Content is not touched by a scan, so it is small here.
+Fills a spool, drops it from the page cache (as far as the system lets us), and starts a
+deliverer on it: it reads ids, times, sizes and routes, and the states of the mails that
+were tried before, and makes its queue of them. Content is not touched, so it is small here.
 """
 
 import argparse
+import asyncio
 import gc
 import json
 import os
@@ -19,14 +20,21 @@ import tempfile
 import time
 from pathlib import Path
 
+import uvloop
+
+from relay.clock import SystemClock
+from relay.deliver.deliverer import Deliverer
+from relay.deliver.options import DelivererOptions
 from relay.message.envelope import Envelope, Recipient
+from relay.route.route import Route, TlsMode
+from relay.route.table import RouteTable
 from relay.spool.change import Accept, Change, RecipientState, Record, Status
-from relay.spool.entry import Damaged
+from relay.spool.commit import Committer
 from relay.spool.options import MIB, SpoolOptions
 from relay.spool.store import Store
+from relay.trace.event import Event, QueueRebuilt
 
 COMMIT = 500
-SLICE = 10_000
 
 
 def options(folder: Path) -> SpoolOptions:
@@ -62,39 +70,69 @@ def _envelope(id: int, size: int) -> Envelope:
     )
 
 
-def scan(folder: Path) -> None:
-    """Run in a process of its own, so that its memory is its own."""
-    # As the deliverer should: nothing here is garbage, and looking for it takes longer than the scan.
+def rebuild(folder: Path) -> None:
+    """The deliverer's start, in a process of its own, so that its memory is its own."""
+    # As the process does (relay.process.life): nothing here is garbage.
     gc.disable()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began, cpu = time.perf_counter(), time.process_time()
-    store = Store.open(options(folder), read_only=True)
-    found, damaged, after = 0, 0, 0
-    jobs = []
-    while entries := store.scan(after, SLICE):
-        for entry in entries:
-            if isinstance(entry, Damaged):
-                damaged += 1
-                after = entry.id
-            else:
-                jobs.append(entry.queued)
-                after = entry.queued.id
-        found += len(entries)
-    seconds = time.perf_counter() - began
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found, seconds, cpu_s, late_ms = runner.run(start(folder))
     print(
         json.dumps(
             {
-                "mails": found,
-                "damaged": damaged,
+                "queued": found.queued,
+                "held": found.held,
+                "damaged": found.damaged,
                 "seconds": round(seconds, 2),
-                "mails_per_s": round(found / seconds),
-                "cpu_s": round(time.process_time() - cpu, 2),
+                "mails_per_s": round(found.queued / seconds),
+                "cpu_s": round(cpu_s, 2),
+                "loop_late_max_ms": round(late_ms, 1),
                 "rss_growth_mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024,
-                "note": "RSS counts the mapped file's pages and the list of all Queued",
+                "note": "RSS counts the mapped file's pages and the whole queue",
             }
         )
     )
+
+
+async def start(folder: Path) -> tuple[QueueRebuilt, float, float, float]:
+    """What was found, seconds, CPU seconds, and how late a timer of the loop was at worst."""
+    events: list[Event] = []
+    loop, clock, store = asyncio.get_running_loop(), SystemClock(), Store.open(options(folder))
+    committer = Committer(store, loop, events.append, clock)
+    # Nobody listens there: the queue is full, and no mail leaves.
+    route = Route("smarthost", ("127.0.0.1",), port=1, tls=TlsMode.NONE)
+    deliverer = Deliverer(
+        DelivererOptions("relay.example.org", folder / "handover.sock"),
+        RouteTable((route,)),
+        store,
+        committer,
+        events.append,
+        clock,
+        lambda: 0.5,
+    )
+    late = asyncio.create_task(lateness())
+    began, cpu = time.perf_counter(), time.process_time()
+    await deliverer.start()
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    late.cancel()
+    worst = await late
+    await deliverer.drain(1.0)
+    await committer.close()
     store.close()
+    (found,) = (event for event in events if isinstance(event, QueueRebuilt))
+    return found, seconds, cpu_s, worst
+
+
+async def lateness() -> float:
+    """The worst delay of a timer, in milliseconds; ends when it is cancelled."""
+    worst = 0.0
+    while True:
+        began = time.perf_counter()
+        try:
+            await asyncio.sleep(0.001)
+        except asyncio.CancelledError:
+            return worst
+        worst = max(worst, (time.perf_counter() - began - 0.001) * 1000)
 
 
 def forget(folder: Path) -> None:
@@ -110,10 +148,10 @@ def main() -> None:
     parser.add_argument("--mails", type=int, default=1_000_000)
     parser.add_argument("--states", type=float, default=0.1)
     parser.add_argument("--content", type=int, default=512)
-    parser.add_argument("--scan", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rebuild", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.scan:
-        scan(options.scan)
+    if options.rebuild:
+        rebuild(options.rebuild)
         return
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:
@@ -125,7 +163,7 @@ def main() -> None:
                 forget(folder)
             print(cache, end=" ", flush=True)
             subprocess.run(
-                [sys.executable, "-m", "benchmarks.queue_rebuild", "--scan", str(folder)], check=True
+                [sys.executable, "-m", "benchmarks.queue_rebuild", "--rebuild", str(folder)], check=True
             )
     finally:
         shutil.rmtree(folder)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: SIM117 (the next hop stands in the outer "with", the relay in the inner one)
 
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,31 @@ async def test_mail_goes_over_verified_tls(tmp_path: Path, authority: Authority,
             await relay.until_empty()
             assert {mail.content for mail in sink.mails} == {CONTENT} and len(sink.mails) == 50
             assert relay.told(trace.ConnectionOpened)[0].tls.startswith("TLSv1.3")
+
+
+@pytest.mark.parametrize("shows_certificate", [True, False])
+@in_loop
+async def test_a_next_hop_that_wants_a_client_certificate_gets_the_routes(
+    tmp_path: Path, authority: Authority, shows_certificate: bool
+) -> None:
+    script = speaking_tls(authority)
+    assert script.tls is not None
+    script.tls.verify_mode = ssl.CERT_REQUIRED
+    script.tls.load_verify_locations(authority.ca_file)
+    certificate, key = map(str, authority.issue("relay.example.com"))
+    async with Sink(script) as sink:
+        route = route_to(sink.port, host="localhost", ipv4_only=True, tls=TlsMode.REQUIRED)
+        route = replace(replace_ca(route, authority), connect_timeout_s=2.0)
+        if shows_certificate:
+            route = replace(route, client_certificate=certificate, client_key=key)
+        async with relaying(tmp_path, route) as relay:
+            await relay.hint(relay.accept("b@c.test"))
+            if shows_certificate:
+                await relay.until_empty()
+                assert [mail.content for mail in sink.mails] == [CONTENT]
+            else:
+                await relay.until(lambda: bool(relay.told(trace.ConnectionFailed)))
+                assert not sink.mails and not relay.told(trace.Held) and relay.store.count() == 1
 
 
 @in_loop
