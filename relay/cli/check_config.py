@@ -13,6 +13,8 @@ from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
 from relay.process.exits import Exit
+from relay.route.oauth import OAuth
+from relay.route.route import Credentials, Route
 
 Row = tuple[str, str]
 
@@ -48,14 +50,31 @@ def in_force(configuration: Configuration) -> list[Row]:
             rows += [(f"listener[{i}].{key}", str(file))] if file else []
     for i, route in enumerate(configuration.routes):
         rows += _rows(f"route[{i}]", route, ("credentials",))
-        if route.credentials is not None:
-            rows += [(f"route[{i}].username", route.credentials.username), (f"route[{i}].password", "is set")]
+        rows += _login_rows(f"route[{i}]", route)
     rows += dkim_rows(configuration.dkim, time.time())
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows
+
+
+def _login_rows(key: str, route: Route) -> list[Row]:
+    match route.credentials:
+        case Credentials(username):
+            return [(f"{key}.username", username), (f"{key}.password", "is set")]
+        case OAuth(username, application):
+            rows = [
+                (f"{key}.username", username),
+                (f"{key}.oauth", str(application)),
+                (f"{key}.oauth.authority", application.authority),
+                (f"{key}.oauth.scope", application.scope),
+                (f"{key}.oauth.margin", f"{route.credentials.margin_s:g} s"),
+                (f"{key}.oauth.session_ends_with_token", str(route.credentials.ends_session).lower()),
+                (f"{key}.oauth.ca_file", application.ca_file or ""),
+            ]
+            return [row for row in rows if row[1]]
+    return []
 
 
 def _rows(table: str, options: object, skip: tuple[str, ...]) -> list[Row]:

@@ -10,8 +10,10 @@ from typing import Annotated
 from pydantic import Field
 
 from relay.config.dkim_table import DkimTable, SelectorTable
+from relay.config.oauth_table import OAuthTable
 from relay.config.table import Table
 from relay.config.value import (
+    CloudName,
     Count,
     Endpoint,
     Host,
@@ -19,6 +21,7 @@ from relay.config.value import (
     ListenerTls,
     Network,
     Port,
+    RouteKind,
     RouteTls,
     Seconds,
     Size,
@@ -115,6 +118,8 @@ class RouteTable(Table):
     """`relay.route.route.Route`."""
 
     name: Text
+    kind: RouteKind | None = None
+    cloud: CloudName | None = None
     host: Host | None = None
     hosts: Annotated[list[Host], Field(min_length=1)] | None = None
     port: Port | None = None
@@ -125,10 +130,12 @@ class RouteTable(Table):
     username: Text | None = None
     password_file: Text | None = None
     password_env: Text | None = None
+    oauth: OAuthTable | None = None
     ipv4_only: bool | None = None
     use_bdat: bool | None = None
     recipients: list[Text] | None = None
     senders: list[Text] | None = None
+    recipients_per_message: Count | None = None
     connections: Count | None = None
     mails_per_connection: Count | None = None
     connection_age: Seconds | None = None
@@ -170,6 +177,7 @@ TABLES: dict[str, type[Table]] = {
     "console": ConsoleTable,
     "listener": ListenerTable,
     "route": RouteTable,
+    "oauth": OAuthTable,
     "dkim": DkimTable,
     "selector": SelectorTable,
 }

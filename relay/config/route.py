@@ -1,16 +1,21 @@
-"""From `[[route]]` tables to routes and their credentials, with the checks that need more than one key."""
+"""From `[[route]]` tables to routes, with the checks that need more than one key.
+
+What a table leaves out, the preset of its kind fills in; what it says counts, whatever the kind.
+"""
 
 from dataclasses import replace
 
 from relay import tls
-from relay.config import secret
+from relay.config.credentials import build_credentials
 from relay.config.findings import Findings
 from relay.config.model import RouteTable
 from relay.config.options import given
-from relay.route.route import Credentials, Route, TlsMode
+from relay.m365.cloud import CLOUDS, WORLDWIDE, Cloud
+from relay.m365.preset import PRESETS, HostFrom, Kind, Preset, host_of
+from relay.route.route import Route, TlsMode
 
 _ROUTE_BY_HAND = {
-    "name", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders",
+    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders",
 }  # fmt: skip
 
 
@@ -34,13 +39,13 @@ def build_routes(found: Findings, tables: list[RouteTable]) -> tuple[Route, ...]
 
 
 def _route(found: Findings, key: str, table: RouteTable) -> Route:
-    if (table.host is None) == (table.hosts is None):
-        wrong = "is missing" if table.host is None else "and hosts exclude each other"
-        found.problems.append(
-            f'{key}.host: {wrong}; write host = "smtp.example.net", or hosts = [ ] for several'
-        )
-    hosts = tuple(table.hosts or ([table.host] if table.host else ["missing.invalid"]))
-    route = given(Route(name=table.name, hosts=hosts), table, skip=_ROUTE_BY_HAND)
+    preset = PRESETS[Kind(table.kind)] if table.kind else PRESETS[Kind.SMTP]
+    cloud = CLOUDS[table.cloud] if table.cloud else WORLDWIDE
+    route = given(
+        _preset_route(table.name, _hosts(found, key, table, preset, cloud), preset),
+        table,
+        skip=_ROUTE_BY_HAND,
+    )
     route = replace(
         route,
         tls=TlsMode(table.tls) if table.tls else route.tls,
@@ -49,10 +54,49 @@ def _route(found: Findings, key: str, table: RouteTable) -> Route:
         client_key=found.optional_file(table.client_key),
         recipients=tuple(table.recipients or ()),
         senders=tuple(table.senders or ()),
-        credentials=_credentials(found, key, table),
+        credentials=build_credentials(found, key, table, preset, cloud),
     )
     _check_route_tls(found, key, table, route)
     return route
+
+
+def _preset_route(name: str, hosts: tuple[str, ...], preset: Preset) -> Route:
+    # One number for all domains keeps to that for one, too.
+    bounds = [bound for bound in (preset.recipients, preset.recipients_per_domain) if bound]
+    return Route(
+        name=name,
+        hosts=hosts,
+        kind=preset.kind,
+        port=preset.port,
+        tls=TlsMode(preset.tls),
+        ipv4_only=preset.ipv4_only,
+        recipients_per_message=min(bounds, default=0),
+        connections=preset.connections,
+        connection_age_s=float(preset.connection_age_s),
+    )
+
+
+def _hosts(found: Findings, key: str, table: RouteTable, preset: Preset, cloud: Cloud) -> tuple[str, ...]:
+    if table.host is not None and table.hosts is not None:
+        found.problems.append(
+            f'{key}.host: and hosts exclude each other; write host = "smtp.example.net", or hosts = [ ] for several'
+        )
+    if table.host is not None or table.hosts is not None:
+        return tuple(table.hosts or (table.host or "",))
+    if host := host_of(preset, cloud):
+        return (host,)
+    match preset.host_from:
+        case HostFrom.MX:
+            wrong = (
+                f'kind = "{preset.kind.value}" needs the MX host of the tenant\'s domain; look it up '
+                "(dig +short MX contoso.com) and write it here, and never build it from the domain's name"
+            )
+        case HostFrom.NOWHERE:
+            wrong = 'write host = "smtp.example.net", or hosts = [ ] for several'
+        case _:
+            wrong = f'of kind = "{preset.kind.value}" none is known for the cloud "{cloud.name}"; write it'
+    found.problems.append(f"{key}.host: is missing; {wrong}")
+    return ("missing.invalid",)
 
 
 def _check_route_tls(found: Findings, key: str, table: RouteTable, route: Route) -> None:
@@ -72,39 +116,3 @@ def _check_route_tls(found: Findings, key: str, table: RouteTable, route: Route)
 
 def _try_context(route: Route) -> None:
     tls.client_context(ca_file=route.ca_file, certificate=route.client_certificate, key=route.client_key)
-
-
-def _credentials(found: Findings, key: str, table: RouteTable) -> Credentials | None:
-    sources = [name for name in ("password_file", "password_env") if getattr(table, name) is not None]
-    if table.username is None:
-        if sources:
-            found.problems.append(f"{key}.username: is missing; {sources[0]} goes with one")
-        return None
-    if len(sources) != 1:
-        wrong = (
-            "is missing; username goes with one, or with password_env"
-            if not sources
-            else "and password_env exclude each other"
-        )
-        found.problems.append(f"{key}.password_file: {wrong}")
-        return None
-    password = _password(found, key, table)
-    if table.tls in ("none", "opportunistic"):
-        found.warnings.append(
-            f'{key}.tls: is "{table.tls}", so the password may cross the network for all to read; write "required"'
-        )
-    return Credentials(table.username, password)
-
-
-def _password(found: Findings, key: str, table: RouteTable) -> str:
-    try:
-        if table.password_env is not None:
-            found.secret_names.add(table.password_env)
-            return secret.from_environment(table.password_env)
-        password, warning = secret.from_file(found.file(table.password_file or ""))
-    except ValueError as error:
-        found.problems.append(f"{key}.password_{'env' if table.password_env else 'file'}: {error}")
-        return ""
-    if warning:
-        found.warnings.append(f"{key}.password_file: {warning}")
-    return password

@@ -111,4 +111,8 @@ Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 ListenerTls = Literal["none", "starttls", "implicit"]
 RouteTls = Literal["required", "opportunistic", "none", "implicit"]
+RouteKind = Literal["submission", "connector", "direct", "high-volume", "acs", "smtp"]
+"""Of relay.m365.preset.Kind; a test compares."""
+CloudName = Literal["worldwide", "gcc-high", "dod", "21vianet"]
+"""Of relay.m365.cloud.CLOUDS; likewise."""
 Level = Literal["debug", "info", "warning", "error"]

@@ -27,13 +27,15 @@ class Row:
     """Somebody must act; else it passes by itself."""
 
 
-# Numbers and meanings: learn, "Microsoft Entra authentication and authorization error codes" (2026-11-24);
-# the advice is ours.
+# Of these, 500011, 50194, 50196, 53003, 70001, 700027, 70011, 90002, 90006, 90012 stand with their meaning in "Microsoft
+# Entra authentication and authorization error codes" (learn, read on 2026-11-24); the others are known from responses
+# that third parties quote. Microsoft may change numbers, so they choose words and the length of a pause, nothing else.
 ROWS = {
     7000215: Row("the client secret is wrong", "write the secret's value, not its id, into the route's secret file"),
     7000222: Row("the client secret has expired", "make a new one in the app registration and put it into the route's secret file"),
     7000216: Row("it wants a client secret or a certificate", "give the route's oauth table one of them"),
     7000218: Row("it wants a client secret or a certificate", "give the route's oauth table one of them"),
+    70001: Row("the application is disabled", "enable it under Enterprise applications, Properties"),
     7000112: Row("the application is disabled", "enable it under Enterprise applications, Properties"),
     700016: Row("the tenant does not know the application", "compare client_id (Application ID) and tenant"),
     700027: Row(

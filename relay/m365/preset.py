@@ -61,6 +61,13 @@ class Preset:
     source: str
     certainty: Certainty
     date: str = READ_ON
+    token_role: str = ""
+    """The application permission that a token needs (DEV; learn: high-volume-mails-m365)."""
+    token_resource: str = ""
+    """What a token is for, where it is not the cloud's."""
+    token_margin_s: int = 60
+    """A token with less time left opens no session."""
+    session_ends_with_token: bool = False
 
 
 _EHLO_SIZE = 157_286_400
@@ -90,6 +97,7 @@ PRESETS = {
             reason="500 recipients is a mailbox's default; the administrator may set 1 to 1,000",
             source="learn: smtp-submission-improvements; PS: Set-Mailbox; EHLO as of November 2025",
             certainty=Certainty.PRIMARY,
+            token_role="SMTP.SendAsApp",
         ),
         Preset(
             kind=Kind.CONNECTOR,
@@ -146,6 +154,12 @@ PRESETS = {
             reason="for connections nothing is published; a session must not outlive its token, whatever its age",
             source="learn: high-volume-mails-m365; MC1243552",
             certainty=Certainty.PRIMARY,
+            token_role="Mail.Send",
+            # Seen in the field; Microsoft's text names none (github: ercankskn/postfix-entra-relay).
+            token_resource="https://outlook.office.com",
+            # 5.7.142 refuses a token that ends soon, whenever that is; 5.7.143 a session that outlives it.
+            token_margin_s=600,
+            session_ends_with_token=True,
         ),
         Preset(
             kind=Kind.COMMUNICATION,

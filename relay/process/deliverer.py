@@ -6,8 +6,11 @@ import sys
 
 from relay.deliver.deliverer import Deliverer
 from relay.errors import ConfigurationError
+from relay.identity.expiry import ExpiryWatch
+from relay.identity.token_cache import TokenCache
 from relay.message.queue_id import MAX_SLOTS
 from relay.process.life import Life, Unavailable, run
+from relay.route.oauth import OAuth
 from relay.route.table import RouteTable
 from relay.spool import lock
 from relay.spool.commit import Committer
@@ -18,6 +21,8 @@ from relay.trace.event import Waiting
 LOCK_WAIT_S = 60.0
 """Beyond its drain, for a predecessor to end: it may be in a commit on a slow disk."""
 LOCK_POLL_S = 0.05
+EXPIRY_INTERVAL_S = 3600.0
+"""How often secrets and certificates are looked at that end one day."""
 
 
 async def work(life: Life) -> None:
@@ -36,6 +41,7 @@ async def work(life: Life) -> None:
         life.break_off,
         pause_s=told.deliverer.settle_pause_s,
     )
+    tokens = _tokens(life)
     deliverer = Deliverer(
         told.deliverer,
         RouteTable(told.routes),
@@ -44,6 +50,7 @@ async def work(life: Life) -> None:
         life.record,
         life.clock,
         random.random,
+        tokens,
     )
     await deliverer.start()
     life.ready()
@@ -55,9 +62,30 @@ async def work(life: Life) -> None:
         life.end.result()
     await deliverer.drain(told.drain_s)
     await living
+    if tokens is not None:
+        await tokens.close()
     await committer.close()
     store.close()
     held.release()
+
+
+def _tokens(life: Life) -> TokenCache | None:
+    """For routes that log in with tokens; None when there is none."""
+    logins = [route.credentials for route in life.told.routes if isinstance(route.credentials, OAuth)]
+    if not logins:
+        return None
+    # msal and what it imports take 0.1 s and 10 MiB: nothing for a relay without tokens.
+    from relay.identity.token import fetch
+
+    watch = ExpiryWatch([login.application for login in logins], life.record, life.clock)
+    loop = life.end.get_loop()
+
+    def look() -> None:
+        watch.check()
+        loop.call_later(EXPIRY_INTERVAL_S, look)
+
+    look()
+    return TokenCache(fetch, life.record, life.clock, random.random)
 
 
 async def _wait_for_lock(life: Life) -> Lock | None:

@@ -18,7 +18,7 @@ TABLES = {name: table for name, table in model.TABLES.items() if name and "dkim"
 
 def section(name: str) -> str:
     text = (ROOT / "docs/configuration.md").read_text()
-    found = re.search(rf"^## \[+{name}\]+$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## \[+(?:\w+\.)?{name}\]+$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found is not None, f"docs/configuration.md has no section [{name}]"
     return found[1]
 
