@@ -75,16 +75,18 @@ async def _run(file: "File", beside: Path | None, *, as_json: bool) -> "Report":
     import random
 
     from relay.clock import SystemClock
-    from relay.process.until_told import until_told
+    from relay.process.told import told_to_end
     from relay.simulator.folder import Folder, folder_of
     from relay.simulator.simulator import Simulator
 
     domain = (file.tenant.domains or ["contoso.example"])[0]
     folder = Folder(folder_of(file, beside), file.listen.names, f"relay.{domain}")
     simulator = Simulator(folder.completed(file), folder, SystemClock(), random.random)
+    # Before anybody is told that it runs: who reads that may end it at once.
+    told = told_to_end()
     await simulator.start()
     _say_where(simulator, as_json=as_json)
-    await until_told()
+    await told.wait()
     await simulator.close()
     return simulator.report()
 
@@ -127,11 +129,10 @@ def _say_where(simulator: "Simulator", *, as_json: bool) -> None:
         typer.echo(msgspec.json.encode(everything).decode())
         return
     typer.echo(f"A Microsoft 365 for tests; its clock runs {file.speed:g} times as fast. Ctrl-C ends it.\n")
-    for name, address in simulator.addresses.items():
-        typer.echo(f"  {name:<24}{address}")
-    for name, value in facts.items():
+    shown = simulator.addresses | facts | {"mailboxes": ", ".join(each.address for each in file.mailbox)}
+    for name, value in shown.items():
         typer.echo(f"  {name:<24}{value}")
-    typer.echo(f"  {'mailboxes':<24}{', '.join(each.address for each in file.mailbox)}\n")
+    typer.echo("")
     typer.echo(f"For relay.toml:\n\n{route_of(simulator)}")
 
 

@@ -11,7 +11,6 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from relay.simulator.report import Report
 from tests.process.relay import Relay, wait_until
@@ -67,8 +66,8 @@ class Command:
 
 
 @contextmanager
-def simulating(folder: Path, tables: str = "") -> Iterator[Command]:
-    command = Command(folder, f"{tables}\n{LISTEN}")
+def simulating(folder: Path, tables: str = "", listen: str = LISTEN) -> Iterator[Command]:
+    command = Command(folder, f"{tables}\n{listen}")
     try:
         yield command
     finally:
@@ -134,6 +133,31 @@ def test_a_rate_that_is_delayed_loses_nothing(tmp_path: Path) -> None:
     assert report.ended - report.began >= 120
 
 
+CONNECTOR = """
+[[route]]
+name = "connector"
+host = "127.0.0.1"
+port = {port}
+ca_file = "{ca_file}"
+client_certificate = "{connector_certificate}"
+client_key = "{connector_key}"
+"""
+
+
+def test_a_connector_takes_what_the_relay_sends_to_the_world(tmp_path: Path) -> None:
+    tables = LISTEN.replace('mx = ""', 'mx = "127.0.0.1:0"')
+    with simulating(tmp_path, tables=tables, listen="") as simulator:
+        port = simulator.facts["addresses"]["mx"].rpartition(":")[2]
+        simulator.facts["route"] = CONNECTOR.format(port=port, **simulator.facts)
+        with relaying(tmp_path, simulator) as relay:
+            send(relay, 5, "anybody@contoso.example")
+            wait_until(lambda: delivered(relay) >= 5)
+            assert relay.stop() == 0
+        report = simulator.stop()
+    assert (report.accepted, report.external_recipients, report.violations) == (5, 5, {})
+    assert report.sessions.keys() == {"mx"}
+
+
 def test_a_sender_without_rights_is_counted_as_a_violation(tmp_path: Path) -> None:
     with simulating(tmp_path) as simulator, relaying(tmp_path, simulator) as relay:
         send(relay, 1, "news@contoso.example")
@@ -141,25 +165,3 @@ def test_a_sender_without_rights_is_counted_as_a_violation(tmp_path: Path) -> No
         relay.stop()
         report = simulator.stop()
     assert (report.accepted, report.violations) == (0, {"send_as": 1})
-
-
-@pytest.mark.parametrize(
-    ("tables", "words"),
-    [
-        ("speeed = 2", 'did you mean "speed"'),
-        ('[listen]\nmx = "0.0.0.0:25"', "expose = true"),
-        ('[[fault]]\nstep = "end"\nrow = "nonsense"', "fault[0].row"),
-        ('[[mailbox]]\naddress = "a@b.example"\n[[mailbox]]\naddress = "A@b.example"', "mailbox[1].address"),
-        ("[[mailbox", "no valid TOML"),
-    ],
-)
-def test_a_configuration_that_is_wrong_is_78_with_a_sentence(tmp_path: Path, tables: str, words: str) -> None:
-    (tmp_path / "simulator.toml").write_text(tables)
-    done = subprocess.run(
-        [sys.executable, "-m", "relay.cli.main", "simulate", "-c", "simulator.toml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-    )
-    assert done.returncode == 78 and words in done.stderr and "Traceback" not in done.stderr
