@@ -82,6 +82,7 @@ def _enter(report: Report, claims: token_claims.Claims, oauth: OAuth) -> None:
     report.tenant = printable(claims.tid)
     report.roles = tuple(map(printable, claims.roles))
     report.troubles = tuple(map(printable, token_claims.troubles(claims, oauth)))
+    report.warnings += tuple(map(printable, token_claims.doubts(claims, oauth)))
 
 
 def _print(report: Report, as_json: bool) -> None:

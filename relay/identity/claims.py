@@ -52,28 +52,44 @@ def read(token: str) -> Claims | None:
 def troubles(claims: Claims, oauth: OAuth) -> list[str]:
     """What must be changed before a server takes it, a sentence each; none when it looks right."""
     found = []
-    audience = claims.aud.rstrip("/")
-    if oauth.audiences and audience not in (*oauth.audiences, EXCHANGE_ONLINE):
+    if oauth.audiences and claims.aud.rstrip("/") not in (*oauth.audiences, EXCHANGE_ONLINE):
         found.append(
-            f"the token is for {claims.aud}, and SMTP takes one for {oauth.audiences[0]}; "
+            f"the token is for {claims.aud or 'nothing'}, and SMTP takes one for {oauth.audiences[0]}; "
             f"set scope to {oauth.audiences[0]}/.default, or leave it out"
         )
-    elif oauth.role and oauth.role not in claims.roles:
-        has = ", ".join(claims.roles) or "none"
-        rather = (
-            " (right only if RBAC for Applications grants it instead)"
-            if oauth.role.startswith("SMTP.")
-            else ""
-        )
-        found.append(
-            f"the token lacks the role {oauth.role} (it has {has}); give the application that permission "
-            f"of Office 365 Exchange Online and grant admin consent{rather}"
-        )
+    elif _lacks_role(claims, oauth) and not _may_lack_role(oauth):
+        found.append(_role_sentence(claims, oauth))
     if not claims.oid:
         found.append(
-            "the token names no object: the application has no enterprise application in this tenant; grant admin consent"
+            "the token names no object: the application has no enterprise application in this tenant; "
+            "add it there and grant admin consent"
         )
     return found
+
+
+def doubts(claims: Claims, oauth: OAuth) -> list[str]:
+    """What is right or wrong by something that a token does not show."""
+    if _lacks_role(claims, oauth) and _may_lack_role(oauth) and not troubles(claims, oauth):
+        return [
+            f"{_role_sentence(claims, oauth)}; right only where RBAC for Applications covers the mailbox instead"
+        ]
+    return []
+
+
+def _lacks_role(claims: Claims, oauth: OAuth) -> bool:
+    return bool(oauth.role) and oauth.role not in claims.roles
+
+
+def _may_lack_role(oauth: OAuth) -> bool:
+    """RBAC for Applications knows SMTP.SendAsApp, and wants it left out of the token (DEV: smtp-app-rbac-onboarding)."""
+    return oauth.role == "SMTP.SendAsApp"
+
+
+def _role_sentence(claims: Claims, oauth: OAuth) -> str:
+    return (
+        f"the token lacks the role {oauth.role} (it has {', '.join(claims.roles) or 'none'}); give the application "
+        "that permission of Office 365 Exchange Online and grant admin consent"
+    )
 
 
 def explain(token: str, oauth: OAuth) -> str:
@@ -81,7 +97,7 @@ def explain(token: str, oauth: OAuth) -> str:
     claims = read(token)
     if claims is None:
         return "the token cannot be read"
-    found = troubles(claims, oauth)
+    found = troubles(claims, oauth) or doubts(claims, oauth)
     if found:
         return "; ".join(found)
     return (
