@@ -5,17 +5,18 @@ import signal
 import smtplib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from relay.simulator.report import Report
 from tests.process.relay import Relay, wait_until
 from tests.process.relay import running as relay_running
-from tests.simulator.office import INSIDE, ORDERS, OUTSIDE
+from tests.simulator.office import BULK, INSIDE, ORDERS, OUTSIDE
 
 WITHIN_S = 20.0
 LISTEN = """
@@ -83,11 +84,13 @@ def relaying(folder: Path, simulator: Command) -> Iterator[Relay]:
         yield relay
 
 
-def send(relay: Relay, count: int, author: str = ORDERS) -> None:
+def send(
+    relay: Relay, count: int, author: str = ORDERS, recipients: Sequence[str] = (INSIDE, OUTSIDE)
+) -> None:
     with smtplib.SMTP(*relay.address, timeout=WITHIN_S) as smtp:
         for number in range(count):
             message = EmailMessage()
-            message["From"], message["To"] = author, f"{INSIDE}, {OUTSIDE}"
+            message["From"], message["To"] = author, ", ".join(recipients)
             message["Message-ID"] = f"<{number}@client.example>"
             message.set_content("Hello")
             smtp.send_message(message)
@@ -156,6 +159,57 @@ def test_a_connector_takes_what_the_relay_sends_to_the_world(tmp_path: Path) -> 
         report = simulator.stop()
     assert (report.accepted, report.external_recipients, report.violations) == (5, 5, {})
     assert report.sessions.keys() == {"mx"}
+
+
+OAUTH = """
+[[route]]
+name = "{kind}"
+kind = "{kind}"
+host = "127.0.0.1"
+port = {port}
+ca_file = "{ca_file}"
+username = "{username}"
+retry_first = "300ms"
+
+[route.oauth]
+tenant = "{tenant}"
+client_id = "{client_id}"
+authority = "{authority}"
+ca_file = "{ca_file}"
+{credential}
+"""
+CREDENTIALS = {
+    "secret": 'client_secret_file = "{secret_file}"',
+    "certificate": 'certificate = "{application_certificate}"\nkey = "{application_key}"',
+}
+
+
+def oauth_route(simulator: Command, kind: str, credential: str) -> str:
+    service, username = {"submission": ("submission", ORDERS), "high-volume": ("high_volume", BULK)}[kind]
+    authority, _, tenant = simulator.facts["authority"].removeprefix("https://").partition("/")
+    facts = simulator.facts | {"authority": authority, "tenant": tenant, "kind": kind, "username": username}
+    port = simulator.facts["addresses"][service].rpartition(":")[2]
+    return OAUTH.format(port=port, credential=CREDENTIALS[credential].format(**facts), **facts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "credential"),
+    [("submission", "secret"), ("submission", "certificate"), ("high-volume", "secret")],
+)
+def test_the_relay_logs_in_with_a_token(tmp_path: Path, kind: str, credential: str) -> None:
+    listen = LISTEN.replace('high_volume = ""', 'high_volume = "127.0.0.1:0"')
+    author = ORDERS if kind == "submission" else BULK
+    with simulating(tmp_path, listen=listen) as simulator:
+        route = oauth_route(simulator, kind, credential)
+        with relay_running(
+            tmp_path, RELAY.replace('retry_first = "300ms"\n', "").format(route=route)
+        ) as relay:
+            send(relay, 10, author, [INSIDE])
+            wait_until(lambda: delivered(relay) >= 10)
+            assert relay.stop() == 0
+        report = simulator.stop()
+    assert (report.accepted, report.violations, report.tokens) == (10, {}, {"issued": 1})
+    assert report.mailboxes[author].accepted == 10
 
 
 def test_a_sender_without_rights_is_counted_as_a_violation(tmp_path: Path) -> None:
