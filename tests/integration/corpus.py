@@ -1,11 +1,12 @@
 """Mails that are nasty, and that RFC 5322 and MIME allow all the same.
 
 Each is what a client sends after DATA, before dot stuffing. `M365_RELAY_CORPUS` may name
-a folder with more (*.eml). Of those the ones are taken that name an author and have a
+a folder with more (*.eml). Signed are those of them that name an author and have a
 header that ends with a blank line: what is no mail, verifiers read each in its own way.
 """
 
 import os
+import re
 from pathlib import Path
 
 from relay.message.dkim.author import author_domain
@@ -70,23 +71,26 @@ MAILS: dict[str, bytes] = {
 }  # fmt: skip
 
 
-def corpus() -> dict[str, bytes]:
-    """By name; with the mails of `M365_RELAY_CORPUS` when it is set."""
-    folder = os.environ.get("M365_RELAY_CORPUS")
-    more = (
-        {path.name: _crlf(path.read_bytes()) for path in sorted(Path(folder).rglob("*.eml"))}
-        if folder
-        else {}
-    )
+def folder() -> dict[str, bytes]:
+    """The mails that `M365_RELAY_CORPUS` leads to, as a client sends a file: every line ends with CRLF."""
+    where = os.environ.get("M365_RELAY_CORPUS")
+    if not where:
+        return {}
+    return {path.name: as_sent(path.read_bytes()) for path in sorted(Path(where).rglob("*.eml"))}
+
+
+def as_sent(raw: bytes) -> bytes:
+    """With CRLF at the end of each line, the last one too."""
+    text = re.sub(rb"\r\n|\r(?!\n)|\n", b"\r\n", raw)
+    return text if text.endswith(b"\r\n") else text + b"\r\n"
+
+
+def signable() -> dict[str, bytes]:
+    """By name: all whose author can be told, which is every one of ours."""
+    more = {name: mail.replace(b"\0", b"") for name, mail in folder().items()}
     return MAILS | {name: mail for name, mail in more.items() if _is_mail(mail)}
 
 
 def _is_mail(mail: bytes) -> bool:
     header = Header.of(mail)
     return author_domain(header) is not None and header.is_complete and header.end > header.scan.fields_end
-
-
-def _crlf(mail: bytes) -> bytes:
-    """As a client would send a file: CRLF line ends, one at the end."""
-    lines = mail.replace(b"\r\n", b"\n").replace(b"\r", b"").replace(b"\0", b"").split(b"\n")
-    return b"\r\n".join(lines if lines[-1] == b"" else [*lines, b""])
