@@ -10,17 +10,6 @@ if TYPE_CHECKING:
     from relay.simulator.report import Report
     from relay.simulator.simulator import Simulator
 
-ROUTE = """\
-[[route]]
-name = "microsoft365"
-host = "{host}"
-port = {port}
-tls = "required"
-ca_file = "{ca_file}"
-username = "{username}"
-password_file = "{password_file}"
-connections = 3
-"""
 LIST_MAX = 20
 """Violations and refusals shown at the end; the report has all."""
 
@@ -91,24 +80,10 @@ async def _run(file: "File", beside: Path | None, *, as_json: bool) -> "Report":
     return simulator.report()
 
 
-def route_of(simulator: "Simulator") -> str:
-    """A `[[route]]` for relay.toml that leads here; empty when nobody can log in."""
-    mailbox = next((each for each in simulator.file.mailbox if each.kind == "mailbox"), None)
-    address = simulator.addresses.get("submission")
-    if mailbox is None or address is None:
-        return ""
-    host, _, port = address.rpartition(":")
-    return ROUTE.format(
-        host=host.strip("[]"),
-        port=port,
-        ca_file=simulator.folder.ca_file,
-        username=mailbox.address,
-        password_file=simulator.folder.password_file,
-    )
-
-
 def _say_where(simulator: "Simulator", *, as_json: bool) -> None:
     import msgspec
+
+    from relay.cli.simulate_route import route_by_password, route_by_token
 
     folder, file = simulator.folder, simulator.file
     facts = {
@@ -125,7 +100,8 @@ def _say_where(simulator: "Simulator", *, as_json: bool) -> None:
         "control": f"{simulator.authority.base}/control/report",
     }
     if as_json:
-        everything = {"addresses": simulator.addresses, **facts, "route": route_of(simulator)}
+        everything = {"addresses": simulator.addresses, **facts, "route": route_by_password(simulator)}
+        everything["route_by_token"] = route_by_token(simulator)
         typer.echo(msgspec.json.encode(everything).decode())
         return
     typer.echo(f"A Microsoft 365 for tests; its clock runs {file.speed:g} times as fast. Ctrl-C ends it.\n")
@@ -133,7 +109,8 @@ def _say_where(simulator: "Simulator", *, as_json: bool) -> None:
     for name, value in shown.items():
         typer.echo(f"  {name:<24}{value}")
     typer.echo("")
-    typer.echo(f"For relay.toml:\n\n{route_of(simulator)}")
+    typer.echo(f"For relay.toml:\n\n{route_by_password(simulator)}")
+    typer.echo(f"or, with a token instead of a password:\n\n{route_by_token(simulator)}")
 
 
 def _say_what(report: "Report", *, as_json: bool) -> None:

@@ -212,6 +212,17 @@ def test_the_relay_logs_in_with_a_token(tmp_path: Path, kind: str, credential: s
     assert report.mailboxes[author].accepted == 10
 
 
+def test_the_route_by_token_works_as_it_is_printed(tmp_path: Path) -> None:
+    with simulating(tmp_path) as simulator:
+        route = simulator.facts["route_by_token"]
+        with relay_running(
+            tmp_path, RELAY.replace('retry_first = "300ms"\n', "").format(route=route)
+        ) as relay:
+            send(relay, 3)
+            wait_until(lambda: delivered(relay) >= 3)
+        assert simulator.stop().tokens == {"issued": 1}
+
+
 def test_a_sender_without_rights_is_counted_as_a_violation(tmp_path: Path) -> None:
     with simulating(tmp_path) as simulator, relaying(tmp_path, simulator) as relay:
         send(relay, 1, "news@contoso.example")
