@@ -43,9 +43,7 @@ def build_oauth(
         role=preset.token_role,
         audiences=tuple(dict.fromkeys((resource, cloud.token_resource))),
         margin_s=preset.token_margin_s if table.margin is None else table.margin,
-        ends_session=preset.session_ends_with_token
-        if table.session_ends_with_token is None
-        else table.session_ends_with_token,
+        ends_session=table.session_ends_with_token is not False,
     )
 
 

@@ -67,7 +67,6 @@ class Preset:
     """What a token is for, where it is not the cloud's."""
     token_margin_s: int = 60
     """A token with less time left opens no session."""
-    session_ends_with_token: bool = False
 
 
 _EHLO_SIZE = 157_286_400
@@ -159,7 +158,6 @@ PRESETS = {
             token_resource="https://outlook.office.com",
             # 5.7.142 refuses a token that ends soon, whenever that is; 5.7.143 a session that outlives it.
             token_margin_s=600,
-            session_ends_with_token=True,
         ),
         Preset(
             kind=Kind.COMMUNICATION,

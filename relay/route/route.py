@@ -44,8 +44,6 @@ class Route:
     name: str
     hosts: tuple[str, ...]
     """Host names or addresses, tried in this order; each may resolve to several addresses."""
-    kind: Kind = Kind.SMTP
-    """Which of Microsoft's ways in this is; its preset has filled in what was left out."""
     port: int = 587
     tls: TlsMode = TlsMode.REQUIRED
     ca_file: str | None = None
@@ -53,6 +51,8 @@ class Route:
     client_certificate: str | None = None
     client_key: str | None = None
     credentials: Credentials | OAuth | None = None
+    kind: Kind = Kind.SMTP
+    """Which of Microsoft's ways in this is; its preset has filled in what was left out."""
     ipv4_only: bool = False
     """Never connect over IPv6 (Microsoft's connectors know IPv4 addresses only)."""
     use_bdat: bool = False

@@ -11,6 +11,7 @@ from relay.clock import Clock, SystemClock
 from relay.deliver.deliverer import Deliverer
 from relay.deliver.options import DelivererOptions
 from relay.deliver.settlement import Committer as Submits
+from relay.identity.token_cache import Fetch, TokenCache
 from relay.message.envelope import Envelope, Recipient
 from relay.message.queue_id import QueueIdSource
 from relay.route.route import Route, TlsMode
@@ -124,9 +125,11 @@ async def relaying(
     store: MemoryStore | None = None,
     before: Callable[[Relaying], None] = lambda _: None,
     committing: Callable[[Committer], Submits] = lambda committer: committer,
+    fetch: Fetch | None = None,
     **options: object,
 ) -> AsyncIterator[Relaying]:
-    """A deliverer at work; `before` may fill the spool first, `committing` stand before the committer."""
+    """A deliverer at work; `before` may fill the spool first, `committing` stand before the committer,
+    `fetch` gives tokens."""
     clock = clock or SystemClock()
     relay = Relaying(folder, clock, store or MemoryStore(SpoolOptions(folder)))
     before(relay)
@@ -135,7 +138,14 @@ async def relaying(
     # As in route_to.
     chosen = replace(chosen, **options)  # type: ignore[arg-type]
     relay.deliverer = Deliverer(
-        chosen, RouteTable(routes), relay.store, committing(committer), relay.record, clock, lambda: 0.5
+        chosen,
+        RouteTable(routes),
+        relay.store,
+        committing(committer),
+        relay.record,
+        clock,
+        lambda: 0.5,
+        None if fetch is None else TokenCache(fetch, relay.record, clock, lambda: 0.5),
     )
     await relay.deliverer.start()
     try:

@@ -7,8 +7,8 @@ was not offered, content nobody asked for.
 
 import asyncio
 import ssl
-from base64 import b64decode
-from collections.abc import AsyncIterator
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -52,6 +52,10 @@ class Script:
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
     login: tuple[str, str] | None = None
+    tokens: Container[str] | None = None
+    """AUTH XOAUTH2 is offered and takes these."""
+    token_complaint: bytes = b""
+    """Sent behind a 334 before a token is refused, as Google does."""
     injected: bytes = b""
     """Sent in one write with the reply to STARTTLS."""
     verdict_delay_s: float = 0.0
@@ -64,6 +68,8 @@ class Sink:
         self.script = script or Script()
         self.mails: list[Sunk] = []
         self.commands: list[bytes] = []
+        self.logins: list[tuple[str, str]] = []
+        """Mailboxes with the tokens that were tried."""
         self.connections = 0
         self.open_connections = 0
         self.peak_connections = 0
@@ -147,6 +153,7 @@ class _Session:
         self.writer = writer
         self.is_tls = sink.script.implicit_tls
         self.is_pipelining = False
+        self.is_known = False
         self.mail: bytes | None = None
         self.rcpts: list[bytes] = []
         self.chunks = b""
@@ -230,7 +237,7 @@ class _Session:
     def begin(self, line: bytes) -> None:
         if self.mail is not None:
             self.say(b"503 5.5.1 Nested MAIL")
-        elif self.script.login is not None and not getattr(self, "is_known", False):
+        elif (self.script.login or self.script.tokens is not None) and not self.is_known:
             self.say(b"530 5.7.0 Authentication required")
         else:
             self.mail = line
@@ -242,6 +249,8 @@ class _Session:
             keywords.append("STARTTLS")
         if self.script.login is not None and not any(k.startswith("AUTH") for k in keywords):
             keywords.append("AUTH PLAIN LOGIN")
+        if self.script.tokens is not None:
+            keywords.append("AUTH XOAUTH2")
         self.is_pipelining = "PIPELINING" in keywords
         lines = ["sink.test", *keywords]
         self.say(*(f"250-{text}".encode() for text in lines[:-1]), f"250 {lines[-1]}".encode())
@@ -256,6 +265,9 @@ class _Session:
 
     async def auth(self, line: bytes) -> None:
         words = line.split(b" ")
+        if words[1] == b"XOAUTH2":
+            await self.xoauth2()
+            return
         if words[1] == b"PLAIN":
             if len(words) < 3:
                 self.say(b"334 ")
@@ -270,6 +282,21 @@ class _Session:
         assert self.script.login is not None
         self.is_known = (name.decode(), password.decode()) == self.script.login
         self.say(b"235 2.7.0 Welcome" if self.is_known else b"535 5.7.8 Wrong name or password")
+
+    async def xoauth2(self) -> None:
+        self.say(b"334 ")
+        blob = b64decode((await self.reader.readline()).rstrip())
+        user, auth, *rest = blob.split(b"\x01")
+        assert user.startswith(b"user=") and auth.startswith(b"auth=Bearer ") and rest == [b"", b""], blob
+        mailbox, token = user[5:].decode(), auth[12:].decode()
+        self.sink.logins.append((mailbox, token))
+        assert self.script.tokens is not None
+        self.is_known = token in self.script.tokens
+        if not self.is_known and self.script.token_complaint:
+            self.say(b"334 " + b64encode(self.script.token_complaint))
+            assert await self.reader.readline() == b"\r\n"
+        refusal = b"535 5.7.3 Authentication unsuccessful [SY5P282CA0097.AUSP282.PROD.OUTLOOK.COM]"
+        self.say(b"235 2.7.0 Authentication successful" if self.is_known else refusal)
 
     async def content(self) -> None:
         lines: list[bytes] = []

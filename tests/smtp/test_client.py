@@ -21,6 +21,7 @@ from relay.smtp.client import (
     Ready,
     StartTls,
     TlsWanted,
+    TokenLogin,
     Unavailable,
 )
 from relay.smtp.offer import Offer
@@ -158,6 +159,47 @@ def test_a_password_never_goes_out_in_clear_unless_that_was_asked_for() -> None:
     assert b"AUTH" not in client.take_output()
     willing = Client(b"relay.test", login=Login("user", "secret", in_clear=True))
     assert willing.receive(b"220 hello\r\n" + ehlo("AUTH PLAIN") + b"235 ok\r\n") == [Ready()]
+
+
+def opened_for_a_token(token: str = "t" * 3000) -> Client:
+    client = Client(b"relay.test", is_encrypted=True, login=TokenLogin("orders@contoso.example", token))
+    assert client.receive(b"220 hello\r\n" + ehlo("AUTH LOGIN XOAUTH2")) == []
+    assert client.take_output().endswith(b"AUTH XOAUTH2\r\n")
+    return client
+
+
+def test_a_token_goes_out_in_two_steps() -> None:
+    client = opened_for_a_token()
+    assert client.receive(b"334 \r\n") == []
+    blob = b"user=orders@contoso.example\x01auth=Bearer " + b"t" * 3000 + b"\x01\x01"
+    assert client.take_output() == b64encode(blob) + b"\r\n"
+    assert client.receive(b"235 2.7.0 Authentication successful\r\n") == [Ready()]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_a_token_that_is_refused_with_a_complaint_is_told_with_it(size: int) -> None:
+    client = opened_for_a_token("hidden")
+    said = b"334\r\n334 " + b64encode(b'{"status":"401"}') + b"\r\n535 5.7.8 No\r\n"
+    events = [event for at in range(0, len(said), size) for event in client.receive(said[at : at + size])]
+    blob = b64encode(b"user=orders@contoso.example\x01auth=Bearer hidden\x01\x01")
+    assert client.take_output() == blob + b"\r\n\r\n"
+    [event] = events
+    assert isinstance(event, Misconfigured) and event.reply is not None and event.reply.code == 535
+    assert event.reason == 'refused the login: 535 5.7.8 No; it said of the token: {"status":"401"}'
+
+
+def test_a_token_is_not_sent_in_clear_nor_shown() -> None:
+    login = TokenLogin("orders@contoso.example", "hidden")
+    client = Client(b"relay.test", start_tls=StartTls.IF_OFFERED, login=login)
+    [event] = client.receive(b"220 hello\r\n" + ehlo("AUTH XOAUTH2"))
+    assert isinstance(event, Misconfigured) and b"AUTH" not in client.take_output()
+    assert "hidden" not in repr(login) + repr(event)
+
+
+def test_a_server_that_takes_no_token_is_named_with_what_it_takes() -> None:
+    client = Client(b"relay.test", is_encrypted=True, login=TokenLogin("a@b.test", "token"))
+    [event] = client.receive(b"220 hello\r\n" + ehlo("AUTH LOGIN"))
+    assert isinstance(event, Misconfigured) and "no AUTH XOAUTH2 but LOGIN" in event.reason
 
 
 @pytest.mark.parametrize(
