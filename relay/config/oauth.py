@@ -60,7 +60,7 @@ def _check(found: Findings, key: str, table: OAuthTable) -> None:
         for name in ("tenant", "client_id"):
             if getattr(table, name) is None:
                 found.problem(f"{key}.{name}", "is missing; the app registration's overview shows it")
-    else:
+    elif len(given) == 1:
         for name in ("tenant", "client_id", "authority", "ca_file"):
             if getattr(table, name) is not None:
                 found.problem(f"{key}.{name}", "is of no use with managed_identity; leave it out")

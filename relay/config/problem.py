@@ -99,11 +99,13 @@ def _is_secret(location: Sequence[int | str]) -> bool:
 
 def _unknown(detail: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> str:
     *parents, key = (step for step in detail["loc"] if isinstance(step, str))
-    if key == "password":
-        return (
-            "a password does not stand in the configuration; put it into a file of its own and name that "
-            "with password_file, or name an environment variable with password_env"
+    if key in ("password", "client_secret", "key_password"):
+        by_file = (
+            ""
+            if key == "key_password"
+            else f"put it into a file of its own and name that with {key}_file, or "
         )
+        return f"a secret does not stand in the configuration; {by_file}name an environment variable with {key}_env"
     here = tables[parents[-1] if parents and parents[-1] in tables else ""]
     found = _found(detail["loc"], detail["input"])
     if near := difflib.get_close_matches(key, here.model_fields, n=1):

@@ -16,7 +16,7 @@ from relay.config.table import Table
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
 from relay.receive.options import LOOPBACK, Limits, ListenerTls
-from relay.route.route import Route, TlsMode
+from relay.route.route import Credentials, Route, TlsMode
 from relay.spool.options import SpoolOptions
 from tests.fakes.certificate import Authority
 
@@ -217,7 +217,7 @@ def test_a_password_comes_from_a_file_without_its_newline(folder: Folder) -> Non
     secret.chmod(0o600)
     configuration = folder.read(LEAST + 'username = "u"\npassword_file = "secret"\n')
     credentials = configuration.routes[0].credentials
-    assert credentials is not None and credentials.password == "opensesame"
+    assert credentials == Credentials("u", "opensesame")
     assert configuration.warnings == ()
     assert "opensesame" not in repr(configuration)
 
@@ -237,7 +237,7 @@ def test_a_password_comes_from_the_environment(folder: Folder, monkeypatch: pyte
     monkeypatch.setenv("SMARTHOST_PASSWORD", "opensesame")
     configuration = folder.read(text)
     credentials = configuration.routes[0].credentials
-    assert credentials is not None and credentials.password == "opensesame"
+    assert credentials == Credentials("u", "opensesame")
     assert configuration.secret_names == {"SMARTHOST_PASSWORD"}
 
 

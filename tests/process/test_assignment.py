@@ -9,11 +9,26 @@ import msgspec
 import pytest
 
 from relay.deliver.options import DelivererOptions
+from relay.m365.preset import Kind
 from relay.process import assignment, channel
 from relay.process.assignment import Assignment, InheritedListener
 from relay.receive.options import Limits, ListenerOptions, ListenerTls
+from relay.route.oauth import (
+    Application,
+    ClientCertificate,
+    ClientSecret,
+    ManagedIdentity,
+    OAuth,
+    Proof,
+)
 from relay.route.route import Credentials, Route, TlsMode
 from relay.spool.options import SpoolOptions
+
+
+def oauth(proof: Proof) -> OAuth:
+    application = Application("app", "https://a.test/t", "https://o.test/.default", proof, "ca.pem", 1.5)
+    return OAuth("a@contoso.example", application, "role", ("https://o.test",), 600.0, False)
+
 
 TOLD = Assignment(
     role="receiver-0",
@@ -30,6 +45,10 @@ TOLD = Assignment(
             name="a", hosts=("a.example", "b.example"), tls=TlsMode.IMPLICIT, recipients=("*.example.net",)
         ),
         Route(name="b", hosts=("::1",), credentials=Credentials("ü", 'p"ä\\ss')),
+        *(
+            Route(name=str(proof), hosts=("c.example",), kind=Kind.SUBMISSION, credentials=oauth(proof))
+            for proof in (ClientSecret('s"ü'), ClientCertificate("a\nb", "c\nd"), ManagedIdentity("id"))
+        ),
     ),
     listeners=(InheritedListener(5, ListenerOptions("[::1]:25", ListenerTls.STARTTLS), "/tls.pem"),),
     console=9,
