@@ -1,0 +1,151 @@
+"""`m365-relay token check`, as a shell sees it, against an authority on the loopback."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.authority import CLIENT, OBJECT, SECRET, TENANT, TokenAuthority, token_authority
+
+CONFIGURATION = """
+[relay]
+hostname = "relay.example.com"
+[spool]
+path = "spool"
+[[listener]]
+address = "127.0.0.1:0"
+[[route]]
+name = "exchange"
+kind = "{kind}"
+username = "orders@contoso.example"
+{senders}
+[route.oauth]
+tenant = "{tenant}"
+client_id = "{client_id}"
+client_secret_file = "secret"
+authority = "{authority}"
+ca_file = "{ca_file}"
+{oauth}
+"""
+
+
+class Shell:
+    """Runs the command in a folder with a configuration."""
+
+    def __init__(self, folder: Path, authority: TokenAuthority) -> None:
+        self.folder = folder
+        self.authority = authority
+        (folder / "secret").write_text(SECRET)
+        (folder / "secret").chmod(0o600)
+        self.write()
+
+    def write(self, oauth: str = "", rest: str = "", **changes: str) -> None:
+        """The configuration anew."""
+        known = {
+            "kind": "submission", "tenant": TENANT, "client_id": CLIENT, "authority": self.authority.base,
+            "ca_file": self.authority.ca_file, "senders": "",
+        }  # fmt: skip
+        text = CONFIGURATION.format(oauth=oauth, **(known | changes))
+        (self.folder / "relay.toml").write_text(text + rest)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "relay.cli.main", "token", "check", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "80"},
+            cwd=self.folder,
+        )
+        said = done.stdout + done.stderr
+        assert SECRET not in said and not any(token in said for token in self.authority.tokens)
+        return done
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    with token_authority(tmp_path) as authority:
+        yield Shell(tmp_path, authority)
+
+
+def test_a_good_token_is_shown_without_itself(shell: Shell) -> None:
+    done = shell.run("--route", "exchange")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        CLIENT,
+        OBJECT,
+        TENANT,
+        "SMTP.SendAsApp",
+        "60 minutes",
+        "https://outlook.office365.com",
+        "✓",
+    ):
+        assert words in done.stdout
+
+
+def test_json_is_for_programs(shell: Shell) -> None:
+    report = json.loads(shell.run("--json").stdout)
+    assert (report["route"], report["mailbox"]) == ("exchange", "orders@contoso.example")
+    assert (report["object_id"], report["roles"]) == (OBJECT, ["SMTP.SendAsApp"])
+    assert (report["lifetime_s"], report["troubles"], report["warnings"]) == (3600, [], [])
+
+
+def test_a_token_for_something_else_is_found(shell: Shell) -> None:
+    shell.write(oauth='scope = "https://graph.microsoft.com/.default"')
+    done = shell.run()
+    assert done.returncode == 1 and "the token is for https://graph.microsoft.com" in done.stdout
+
+
+def test_a_missing_role_is_a_warning_for_submission_and_wrong_for_high_volume(shell: Shell) -> None:
+    shell.authority.orders.roles = ()
+    done = shell.run()
+    assert done.returncode == 0 and "! the token lacks the role SMTP.SendAsApp" in done.stdout
+    shell.write(kind="high-volume")
+    done = shell.run()
+    assert done.returncode == 1 and "✗ the token lacks the role Mail.Send" in done.stdout
+
+
+def test_an_unknown_object_is_found(shell: Shell) -> None:
+    shell.authority.orders.object_id = ""
+    done = shell.run()
+    assert done.returncode == 1 and "no enterprise application" in done.stdout
+
+
+def test_a_wrong_secret_is_a_wrong_configuration(shell: Shell) -> None:
+    (shell.folder / "secret").write_text("wrong")
+    done = shell.run()
+    assert done.returncode == 78 and "the client secret is wrong (AADSTS7000215)" in done.stdout
+
+
+def test_an_authority_that_is_down_is_unavailable(shell: Shell) -> None:
+    shell.write(authority="https://127.0.0.1:1")
+    done = shell.run()
+    assert done.returncode == 69 and "cannot reach 127.0.0.1:1" in done.stdout
+
+
+def test_what_an_authority_says_does_not_steer_the_terminal(shell: Shell) -> None:
+    shell.authority.orders.audience = "https://x\x1b[2J"
+    assert "\x1b[2J" not in shell.run().stdout
+    shell.authority.orders.status, shell.authority.orders.body = 400, '{"error_description":"a\\u001b[2Jb"}'
+    done = shell.run()
+    assert done.returncode == 78 and "\x1b[2J" not in done.stdout
+
+
+def test_the_route_is_chosen_by_name(shell: Shell) -> None:
+    text = (shell.folder / "relay.toml").read_text()
+    second = text[text.index("[[route]]") :].replace('"exchange"', '"other"')
+    shell.write(rest=second, senders='senders = ["a.example"]')
+    done = shell.run()
+    assert done.returncode == 78 and "exchange, other" in done.stderr
+    assert json.loads(shell.run("--route", "other", "--json").stdout)["route"] == "other"
+    done = shell.run("--route", "gone")
+    assert done.returncode == 78 and 'no route called "gone"' in done.stderr
+
+
+def test_a_secret_that_ends_is_warned_of(shell: Shell) -> None:
+    shell.write(oauth="client_secret_expires = 2020-01-31")
+    done = shell.run()
+    assert done.returncode == 0 and "ended on 2020-01-31" in done.stdout
