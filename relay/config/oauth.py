@@ -2,6 +2,7 @@
 
 import datetime
 
+from relay import tls
 from relay.config import application_certificate, secret
 from relay.config.findings import Findings
 from relay.config.oauth_table import OAuthTable
@@ -35,6 +36,8 @@ def build_oauth(
         ca_file=found.optional_file(table.ca_file),
         expires_at=expires_at,
     )
+    if application.ca_file is not None:
+        found.judge(f"{key}.ca_file", lambda: _try_authorities(application.ca_file))
     if expiry.stage(application, found.now) is not None:
         found.warning(key, expiry.sentence(application, found.now))
     return OAuth(
@@ -45,6 +48,10 @@ def build_oauth(
         margin_s=preset.token_margin_s if table.margin is None else table.margin,
         ends_session=table.session_ends_with_token is not False,
     )
+
+
+def _try_authorities(ca_file: str | None) -> None:
+    tls.client_context(ca_file=ca_file)
 
 
 def _check(found: Findings, key: str, table: OAuthTable) -> None:

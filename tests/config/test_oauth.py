@@ -1,6 +1,7 @@
 """`kind` and `[route.oauth]`: what is filled in, and sentences about what is wrong."""
 
 import datetime
+import re
 import typing
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from relay.cli.check_config import in_force
 from relay.config import value
 from relay.config.configuration import Configuration
-from relay.m365.cloud import CLOUDS
-from relay.m365.preset import Kind
+from relay.m365.cloud import CLOUDS, WORLDWIDE
+from relay.m365.preset import PRESETS, Kind, host_of
 from relay.route.oauth import ClientCertificate, ClientSecret, ManagedIdentity, OAuth
 from relay.route.route import Credentials, TlsMode
 from relay.simulator.certificate import self_signed
@@ -175,6 +177,7 @@ def test_any_server_may_take_tokens(folder: Folder) -> None:
         (IDS + 'certificate = "gone.pem"\n', "oauth.certificate", "No such file"),
         (IDS + 'certificate = "secret"\n', "oauth.certificate", "no usable PEM certificate"),
         ('managed_identity = "system"\ntenant = "t"\n', "oauth.tenant", "of no use"),
+        (SECRET + 'ca_file = "gone.pem"\n', "oauth.ca_file", "cannot read"),
         (SECRET + 'tenent = "t"\n', "oauth.tenent", 'did you mean "tenant"?'),
         (SECRET + 'client_secret = "hush"\n', "oauth.client_secret", "name that with client_secret_file"),
         (IDS + 'certificate = "x"\nkey_password = "hush"\n', "oauth.key_password", "key_password_env"),
@@ -266,3 +269,28 @@ def test_a_token_without_tls_is_warned_of(folder: Folder, mode: str) -> None:
     text = SUBMISSION.replace("[route.oauth]", f'tls = "{mode}"\n[route.oauth]') + SECRET
     (warning,) = folder.read(text).warnings
     assert warning.startswith("route[0].tls: ") and "the token may cross" in warning
+
+
+def test_the_documented_presets_are_those_in_force() -> None:
+    text = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+    rows = {
+        cells[0]: cells
+        for cells in (row.split("|") for row in re.findall(r"^\| ([a-z-]+ \|.*) \|$", text, re.M))
+    }
+    for preset in PRESETS.values():
+        _, host, port, ipv4_only, recipients, connections, _ = (
+            cell.strip() for cell in rows[f"{preset.kind.value} "]
+        )
+        assert (port, connections) == (str(preset.port), str(preset.connections))
+        assert ipv4_only == ("yes" if preset.ipv4_only else "no")
+        bounds = [bound for bound in (preset.recipients, preset.recipients_per_domain) if bound]
+        assert recipients == (str(min(bounds)) if bounds else "`deliver.recipients_max`")
+        assert ("to be written" in host) == (host_of(preset, WORLDWIDE) == "")
+
+
+def test_what_is_in_force_shows_the_application_and_no_secret(folder: Folder) -> None:
+    rows = dict(in_force(folder.read(SUBMISSION + SECRET)))
+    assert rows["route[0].kind"] == "submission"
+    assert rows["route[0].oauth"] == "the application app"
+    assert rows["route[0].oauth.scope"] == "https://outlook.office365.com/.default"
+    assert "opensesame" not in str(rows)
