@@ -5,6 +5,7 @@ own caches would answer a request for a fresh token with the old one, and one fo
 mended secret with the old error. That costs a discovery request every half hour.
 """
 
+import logging
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
@@ -16,6 +17,10 @@ from relay.identity.access import Fetched, TokenRefused
 from relay.identity.authority import refusal
 from relay.identity.http import Http
 from relay.route.oauth import Application, ClientCertificate, ClientSecret, ManagedIdentity
+
+# It logs answers it does not understand, whole; without handlers of ours Python would print them on standard error.
+logging.getLogger("msal").addHandler(logging.NullHandler())
+logging.getLogger("msal").propagate = False
 
 FETCH_WITHIN_S = 20.0
 """Discovery and token together take 0.2 to 2 seconds; an authority that needs longer is down."""

@@ -34,7 +34,7 @@ class _Slot:
 
     application: Application
     token: AccessToken | None = None
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[AccessToken | TokenRefused] | None = None
     failure: TokenRefused | None = None
     """The last answer, when it was a refusal."""
     failures: int = 0
@@ -60,13 +60,14 @@ class TokenCache:
             if now >= token.refresh_at:
                 self._start(slot)
             return token
-        if task := self._start(slot):
-            # Whoever asks may be cancelled; the others still want the answer.
-            await asyncio.shield(task)
-        if slot.token is None or slot.token is token:
-            assert slot.failure is not None
-            raise TokenRefused(str(slot.failure), is_fault=slot.failure.is_fault)
-        return slot.token
+        task = self._start(slot)
+        # Whoever asks may be cancelled; the others still want the answer.
+        answer = slot.failure if task is None else await asyncio.shield(task)
+        if isinstance(answer, AccessToken):
+            return answer
+        # A pause follows a failure only.
+        assert answer is not None
+        raise TokenRefused(str(answer), is_fault=answer.is_fault)
 
     def forget(self, oauth: OAuth, token: AccessToken) -> None:
         """A server refused it: the next who asks gets a fresh one."""
@@ -81,30 +82,30 @@ class TokenCache:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, slot: _Slot) -> asyncio.Task[None] | None:
+    def _start(self, slot: _Slot) -> asyncio.Task[AccessToken | TokenRefused] | None:
         """The fetch under way, begun now if there is none; None while it must not begin."""
         if slot.task is None and self._clock.monotonic() >= slot.not_before:
             slot.task = asyncio.get_running_loop().create_task(self._run(slot))
         return slot.task
 
-    async def _run(self, slot: _Slot) -> None:
+    async def _run(self, slot: _Slot) -> AccessToken | TokenRefused:
         began_at = self._clock.monotonic()
         try:
-            fetched = await self._in_thread(slot.application)
+            return self._succeeded(slot, await self._in_thread(slot.application), began_at)
         except TokenRefused as error:
             self._failed(slot, error)
-        else:
-            self._succeeded(slot, fetched, began_at)
+            return error
         finally:
             slot.task = None
 
-    def _succeeded(self, slot: _Slot, fetched: Fetched, began_at: float) -> None:
+    def _succeeded(self, slot: _Slot, fetched: Fetched, began_at: float) -> AccessToken:
         # From the moment of asking: the authority counts from when it answered.
         ends_at = began_at + fetched.lifetime_s
-        slot.token = AccessToken(fetched.text, began_at, began_at + fetched.lifetime_s / 2, ends_at)
+        token = slot.token = AccessToken(fetched.text, began_at, began_at + fetched.lifetime_s / 2, ends_at)
         slot.failure, slot.failures, slot.not_before = None, 0, 0.0
         seconds = self._clock.monotonic() - began_at
         self._record(trace.TokenFetched(str(slot.application), fetched.lifetime_s, seconds))
+        return token
 
     def _failed(self, slot: _Slot, error: TokenRefused) -> None:
         is_news = slot.failure is None or str(slot.failure) != str(error)

@@ -1,5 +1,7 @@
 """Tokens fetched by real msal from an authority that verifies, and what is said when there is none."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,6 +97,17 @@ def test_an_answer_without_a_token_is_told(
         token.fetch(authority.application())
     assert caught.value.is_fault is is_fault
     assert authority.base.removeprefix("https://") in str(caught.value)
+
+
+def test_msal_prints_nothing_of_what_it_was_told(authority: TokenAuthority) -> None:
+    script = (
+        "import sys; from relay.identity.token import *; from relay.identity.access import TokenRefused\n"
+    )
+    script += "try: fetch(msgspec.json.decode(sys.argv[1], type=Application))\nexcept TokenRefused: print('refused')"
+    authority.orders.status, authority.orders.body = 200, "<html>a-token</html>"
+    told = msgspec.json.encode(authority.application()).decode()
+    done = subprocess.run([sys.executable, "-c", script, told], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
 
 
 def test_an_authority_that_is_down_is_no_fault_of_configuration(authority: TokenAuthority) -> None:
