@@ -74,8 +74,16 @@ def test_an_error_is_an_answer_with_its_body() -> None:
 
 
 def test_a_redirect_is_not_followed() -> None:
-    with serving(lambda each: say(each, 302, b"log in", Location="/elsewhere")) as base:
-        assert Http(5.0).post(base, data={"client_secret": "s"}).status_code == 302
+    paths: list[str] = []
+
+    def send_away(handler: BaseHTTPRequestHandler) -> None:
+        paths.append(handler.path)
+        say(handler, 302 if handler.path == "/token" else 200, b"", Location="/elsewhere")
+
+    with serving(send_away) as base:
+        assert Http(5.0).post(f"{base}/token", data={"client_secret": "s"}).status_code == 302
+        assert Http(5.0).get(f"{base}/token").status_code == 302
+    assert paths == ["/token", "/token"]
 
 
 def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
