@@ -4,6 +4,8 @@ It holds passwords and private keys, so it goes through a socket and never throu
 environment or a file. Children need no TOML and no pydantic.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -40,11 +42,17 @@ class Assignment(Struct, frozen=True):
     limits: Limits
     deliverer: DelivererOptions
     routes: tuple[Route, ...]
+    """With their logins for the deliverer only."""
     listeners: tuple[InheritedListener, ...]
     dkim: tuple[DomainPolicy, ...] = ()
     """Told to receivers only: who does not sign holds no keys."""
     console: int | None = None
     """Descriptor of the console's socket."""
+
+
+def without_logins(routes: Iterable[Route]) -> tuple[Route, ...]:
+    """The routes for a process that chooses between them and logs in nowhere: it holds no secrets."""
+    return tuple(replace(route, credentials=None) for route in routes)
 
 
 def encode(assignment: Assignment) -> bytes:

@@ -137,7 +137,9 @@ class Plan:
             spool=configuration.spool,
             limits=configuration.limits.share(configuration.relay.receivers),
             deliverer=configuration.deliverer,
-            routes=configuration.routes,
+            routes=configuration.routes
+            if module == DELIVERER
+            else assignment.without_logins(configuration.routes),
             listeners=listeners,
             dkim=dkim,
             console=console,

@@ -59,6 +59,13 @@ def test_an_assignment_survives_its_way() -> None:
     assert assignment.decode(assignment.encode(TOLD)) == TOLD
 
 
+def test_whoever_logs_in_nowhere_is_told_no_secret() -> None:
+    told = msgspec.structs.replace(TOLD, routes=assignment.without_logins(TOLD.routes))
+    assert [route.name for route in told.routes] == [route.name for route in TOLD.routes]
+    assert all(secret in assignment.encode(TOLD).decode() for secret in ('p\\"ä', 's\\"ü', "c\\nd"))
+    assert not any(secret in assignment.encode(told).decode() for secret in ('p\\"ä', 's\\"ü', "c\\nd"))
+
+
 def test_an_assignment_larger_than_a_socket_takes_at_once_arrives() -> None:
     routes = tuple(replace(TOLD.routes[0], name=str(number)) for number in range(5000))
     payload = assignment.encode(msgspec.structs.replace(TOLD, routes=routes))
