@@ -14,7 +14,11 @@ BACKLOG = 1024
 
 
 class CannotListen(RelayError):
-    """The address cannot be bound; the text says what is in the way."""
+    """The address cannot be bound; the text says what is in the way. `is_taken`: it may pass by itself."""
+
+    def __init__(self, text: str, *, is_taken: bool = False) -> None:
+        super().__init__(text)
+        self.is_taken = is_taken
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -31,7 +35,8 @@ def listen(host: str, port: int) -> socket.socket:
         bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
-        raise CannotListen(f"cannot listen on {endpoint(host, port)}: {_reason(error, port)}") from None
+        text = f"cannot listen on {endpoint(host, port)}: {_reason(error, port)}"
+        raise CannotListen(text, is_taken=error.errno == errno.EADDRINUSE) from None
     return bound
 
 

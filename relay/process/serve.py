@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from relay.clock import SystemClock
+from relay.clock import Clock, SystemClock
 from relay.config.configuration import Configuration
 from relay.config.read import read
 from relay.process.exits import Exit
@@ -12,9 +12,13 @@ from relay.process.listen import CannotListen
 from relay.process.notify import Notifier
 from relay.process.plan import Sockets
 from relay.process.supervisor import ROLE, Supervisor
-from relay.trace.event import ConfigurationRead, Event, ProcessFailed
+from relay.trace.event import ConfigurationRead, Event, ProcessFailed, Record, Waiting
 from relay.trace.log import Log
 from relay.trace.tally import Tally
+
+PORT_WAIT_S = 5.0
+"""When a supervisor was killed, its receivers let go of its sockets a moment later: a service manager may be faster."""
+PORT_POLL_S = 0.05
 
 
 def serve(path: Path) -> Exit:
@@ -36,7 +40,7 @@ async def _serve(configuration: Configuration) -> Exit:
 
     sockets = Sockets()
     try:
-        sockets.bind(configuration)
+        await _bind(sockets, configuration, record, clock)
         record(ConfigurationRead(path=str(configuration.path), warnings=configuration.warnings))
         supervisor = Supervisor(
             configuration, sockets, _reread, record, tally.counts, clock, Notifier(os.environ)
@@ -51,6 +55,22 @@ async def _serve(configuration: Configuration) -> Exit:
     finally:
         sockets.close()
         log.close()
+
+
+async def _bind(sockets: Sockets, configuration: Configuration, record: Record, clock: Clock) -> None:
+    """Bind; a port that is taken is waited for a little, CannotListen after that."""
+    deadline, is_told = clock.monotonic() + PORT_WAIT_S, False
+    while True:
+        try:
+            sockets.bind(configuration)
+            return
+        except CannotListen as error:
+            if not error.is_taken or clock.monotonic() >= deadline:
+                raise
+            if not is_told:
+                record(Waiting(role=ROLE, reason=str(error)))
+                is_told = True
+        await asyncio.sleep(PORT_POLL_S)
 
 
 def _reread(path: Path) -> Configuration:

@@ -8,6 +8,7 @@ was started is ended with the block, by process id.
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -73,10 +74,16 @@ def configuration(
 
 
 def free_port() -> int:
-    """One that nobody has; for those who must know it before they listen."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
+    """One that nobody has; for those who must know it before they listen.
+
+    Not one of those the kernel gives to connections: between two generations it could give this one away.
+    """
+    for _ in range(100):
+        with socket.socket() as bound, suppress(OSError):
+            port = random.randrange(20_000, 32_000)
+            bound.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Serving(Relay):

@@ -159,6 +159,17 @@ def test_a_port_that_is_taken_is_explained(tmp_path: Path) -> None:
             assert "another program has this port" in str(failed["reason"])
 
 
+def test_a_port_that_comes_free_in_a_moment_is_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = configuration().replace("127.0.0.1:0", f"127.0.0.1:{port}", 1)
+        with running(tmp_path, text) as relay:
+            wait_until(lambda: bool(relay.events("waiting")))
+            taken.close()
+            assert relay.wait_for("ready")["listeners"] == [f"127.0.0.1:{port}"]
+            assert relay.stop() == 0
+
+
 def test_a_spool_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool/data.mdb").write_bytes(b"no database" * 1000)
