@@ -96,6 +96,8 @@ async def test_a_mail_that_ends_every_connection_is_not_tried_for_ever(tmp_path:
         async with relaying(tmp_path, route_to(sink.port), lane_backoff_first_s=0.01) as relay:
             mail = await relay.send("bad@c.test")
             await relay.until(lambda: relay.told(trace.Deferred))
+            # The event is told when the outcome is known, the state is there when it is committed.
+            await relay.until(lambda: relay.store.state(mail.id) is not None)
             assert states(relay, mail.id) == [Status.QUEUED]
             assert sink.connections == 4
 
