@@ -9,6 +9,8 @@ Content records are numbered from 0. Record 0 is written last, with the envelope
 because the fields we add (a signature among them) are known only when the data
 has ended; a small mail has nothing but record 0. What was streamed and never
 accepted is marked, so that it is found and dropped after a crash.
+
+Budget stands beside it: what was used of limits, rows of no mail (`relay.budget.row`).
 """
 
 from dataclasses import dataclass
@@ -82,4 +84,11 @@ class Remove:
     chunks: int
 
 
-Change = Stream | Accept | Abandon | Record | Remove
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Rows of the budgets to put, or with None to delete, in this order; deleting what is not there is no error."""
+
+    rows: tuple[tuple[bytes, bytes | None], ...]
+
+
+Change = Stream | Accept | Abandon | Record | Remove | Budget

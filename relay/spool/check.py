@@ -39,6 +39,8 @@ class Report:
     mails: int = 0
     partial: int = 0
     states: int = 0
+    budget: int = 0
+    """Rows of the budgets."""
     aside: int = 0
     """Mails that were moved aside earlier; no problem any more."""
     content_records: int = 0
@@ -73,6 +75,7 @@ def check_store(store: Store, progress: Progress = lambda *_: None) -> Report:
         ("partial", _look_at_partial),
         ("content", _look_at_owner),
         ("damaged", _look_aside),
+        ("budget", _look_at_budget),
     ):
         total = store.rows_in(table)
         for done, (snapshot, key) in enumerate(_keys(store, table)):
@@ -148,6 +151,14 @@ def _look_at_partial(report: Report, snapshot: Snapshot, key: bytes) -> None:
 def _look_at_owner(report: Report, snapshot: Snapshot, key: bytes) -> None:
     if snapshot.get("envelope", key[:8]) is None and snapshot.get("partial", key[:8]) is None:
         report.add("content", key, f"content record {int.from_bytes(key[8:12], 'big')} belongs to no mail")
+
+
+def _look_at_budget(report: Report, snapshot: Snapshot, key: bytes) -> None:
+    report.budget += 1
+    try:
+        unseal(key, snapshot.get("budget", key) or b"")
+    except RecordDamaged as error:
+        report.add("budget", b"", f"row {key.hex()}: {error}")
 
 
 def _look_aside(report: Report, snapshot: Snapshot, key: bytes) -> None:

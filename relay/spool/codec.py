@@ -6,7 +6,7 @@ client's content never leaves under another's envelope. A payload is msgpack, bu
 for content, which is the bytes themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from zlib import crc32
 
 import msgspec
@@ -15,7 +15,7 @@ from msgspec import Struct
 from relay.errors import RecordDamaged
 from relay.message.envelope import Envelope
 from relay.spool.change import RecipientState
-from relay.spool.entry import Entry
+from relay.spool.entry import BudgetRows, Entry
 from relay.spool.handover import Queued
 
 PIECE_BYTES = 4 * 4096 - 16 - 4
@@ -155,6 +155,18 @@ class EntryReader:
         """The entry of one mail; RecordDamaged when a record is damaged."""
         queued = self.queued(key, envelope)
         return Entry(queued, None if state is None else unseal_state(key, state))
+
+
+def unseal_budget(records: Iterable[tuple[bytes, bytes]]) -> BudgetRows:
+    """The rows of the budgets; a damaged one loses its value and keeps its key, which may be damaged too."""
+    rows: list[tuple[bytes, bytes]] = []
+    damaged: list[tuple[bytes, str]] = []
+    for key, record in records:
+        try:
+            rows.append((key, bytes(unseal(key, record))))
+        except RecordDamaged as error:
+            damaged.append((key, str(error)))
+    return BudgetRows(tuple(rows), tuple(damaged))
 
 
 def seal_reason(key: bytes, reason: str) -> bytes:

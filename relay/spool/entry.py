@@ -22,3 +22,12 @@ class Damaged:
     id: int
     table: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRows:
+    """What the spool keeps of the budgets."""
+
+    rows: tuple[tuple[bytes, bytes], ...] = ()
+    damaged: tuple[tuple[bytes, str], ...] = ()
+    """Keys of rows whose check sum does not fit, each with the reason."""

@@ -12,7 +12,7 @@ from relay.message.queue_id import slot_of
 from relay.spool import codec
 from relay.spool.change import Change, RecipientState
 from relay.spool.codec import mail_key
-from relay.spool.entry import Damaged, Entry
+from relay.spool.entry import BudgetRows, Damaged, Entry
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
 
@@ -27,6 +27,7 @@ class MemoryStore:
         self.content_rows: dict[bytes, bytes] = {}
         self.state_rows: dict[bytes, bytes] = {}
         self.partial_rows: dict[bytes, bytes] = {}
+        self.budget_records: dict[bytes, bytes] = {}
         self.set_aside: dict[int, str] = {}
         self._pieces: dict[int, list[bytes]] = {}
         self._size = 0
@@ -57,6 +58,11 @@ class MemoryStore:
                 self.partial_rows.pop(mail_key(prepared.id), None)
             if prepared.is_removal:
                 self._drop(prepared.id)
+            for key, record in prepared.budget:
+                if record is None:
+                    self.budget_records.pop(key, None)
+                else:
+                    self.budget_records[key] = record
 
     def _put(self, prepared: Prepared) -> None:
         for row, rows in (
@@ -121,6 +127,10 @@ class MemoryStore:
     def _keys(self, after: int, limit: int) -> list[bytes]:
         above = mail_key(after)
         return sorted(key for key in self.envelope_rows if key > above)[:limit]
+
+    def budget_rows(self) -> BudgetRows:
+        """What is kept of the budgets."""
+        return codec.unseal_budget(sorted(self.budget_records.items()))
 
     def partial(self) -> Iterator[int]:
         """Mails that were streamed and not accepted yet."""

@@ -7,11 +7,13 @@ thread that commits should need the interpreter as seldom as it can.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relay.spool.change import Abandon, Accept, Change, Record, Remove, Stream
+from relay.spool.change import Abandon, Accept, Budget, Change, Record, Remove, Stream
 from relay.spool.codec import content_rows, mail_key, seal, seal_envelope, seal_state
 
 Row = tuple[bytes, bytes]
 """Key and record."""
+NO_MAIL = 0
+"""Stands for the id of what belongs to no mail; ids begin at 1."""
 
 
 @dataclass(slots=True)
@@ -30,6 +32,8 @@ class Prepared:
     ends_partial: bool = False
     is_removal: bool = False
     """The mail leaves, with everything that is kept under its id."""
+    budget: Sequence[tuple[bytes, bytes | None]] = ()
+    """In this order; None deletes."""
 
 
 def prepare(change: Change) -> Prepared:
@@ -50,6 +54,14 @@ def prepare(change: Change) -> Prepared:
             return Prepared(id, 0, False, is_removal=True)
         case Abandon(id):
             return Prepared(id, 0, False, ends_partial=True, is_removal=True)
+        case Budget(rows):
+            return _budget(rows)
+
+
+def _budget(rows: Sequence[tuple[bytes, bytes | None]]) -> Prepared:
+    sealed = [(key, None if value is None else seal(key, value)) for key, value in rows]
+    size = sum([len(key) + len(record or b"") for key, record in sealed])
+    return Prepared(NO_MAIL, size, False, budget=sealed)
 
 
 def _accept(id: int, change: Accept) -> Prepared:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from relay.message.envelope import Envelope
 from relay.spool.change import Change, RecipientState
-from relay.spool.entry import Damaged, Entry
+from relay.spool.entry import BudgetRows, Damaged, Entry
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared
 
@@ -56,6 +56,10 @@ class Spool(Protocol):
 
     def envelopes(self, after: int = 0, limit: int = 1_000) -> list[Envelope | Damaged]:
         """As `scan`, but whole envelopes."""
+        ...
+
+    def budget_rows(self) -> BudgetRows:
+        """What is kept of the budgets."""
         ...
 
     def partial(self) -> Iterator[int]:

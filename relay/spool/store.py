@@ -6,6 +6,7 @@
     partial    id            streamed, not accepted yet
     damaged    id ‖ …        moved aside: the reason, and the raw records (see `_ASIDE`)
     meta       name          the format
+    budget     `relay.budget.row`   what was used of limits, in windows
 
 A commit is durable: LMDB writes the pages, syncs, and then writes and syncs the page
 that makes them the truth (sync and metasync on, no writemap: a full disk is an error
@@ -33,7 +34,7 @@ from relay.spool import codec
 from relay.spool.ballast import Ballast
 from relay.spool.change import Change, RecipientState
 from relay.spool.codec import mail_key
-from relay.spool.entry import Damaged, Entry
+from relay.spool.entry import BudgetRows, Damaged, Entry
 from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
@@ -43,7 +44,9 @@ FORMAT = b"1"
 DATA_FILE = "data.mdb"
 IN_USE = "in-use"
 """The lock shared by all who have the store open."""
-_TABLES = ("envelope", "content", "state", "partial", "damaged", "meta")
+_TABLES = ("envelope", "content", "state", "partial", "damaged", "meta", "budget")
+_LATER = frozenset({"budget"})
+"""Tables that spools made by earlier versions lack: who writes makes them, who reads finds them empty."""
 _ASIDE = {"reason": b"r", "envelope": b"e", "content": b"c", "state": b"s"}
 """Second part of a key in `damaged`; the rest of the original key, if any, follows."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -73,9 +76,9 @@ class Store:
         self._ballast = Ballast(options.path, options.ballast_bytes)
         self._turn = None if read_only else Turn(options.path)
         with self._turn or nullcontext():
-            tables = {name: env.open_db(name.encode(), create=not read_only) for name in _TABLES}
-        self._tables = tables
-        self._envelope, self._content, self._state, self._partial, self._damaged, self._meta = tables.values()
+            tables = self._tables = _open_tables(env, read_only)
+        self._envelope, self._content, self._state = tables["envelope"], tables["content"], tables["state"]
+        self._partial, self._damaged, self._meta = tables["partial"], tables["damaged"], tables["meta"]
 
     @classmethod
     def open(cls, options: SpoolOptions, *, read_only: bool = False) -> "Store":
@@ -207,6 +210,17 @@ class Store:
             txn.delete(key, db=self._partial)
         if removed:
             self._remove(txn, removed)
+        for prepared in batch:
+            if prepared.budget:
+                self._put_budget(txn, prepared.budget)
+
+    def _put_budget(self, txn: _Transaction, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        table = self._tables["budget"]
+        for key, record in rows:
+            if record is None:
+                txn.delete(key, db=table)
+            else:
+                txn.put(key, record, db=table)
 
     def _remove(self, txn: _Transaction, keys: Sequence[bytes]) -> None:
         contents = txn.cursor(self._content)
@@ -296,6 +310,13 @@ class Store:
                 if key[8:] == _ASIDE["reason"]:
                     yield int.from_bytes(key[:8], "big"), codec.unseal_reason(key, record)
 
+    def budget_rows(self) -> BudgetRows:
+        """What is kept of the budgets."""
+        if "budget" not in self._tables:
+            return codec.unseal_budget(())
+        with self._reading() as txn:
+            return codec.unseal_budget(txn.cursor(self._tables["budget"]).iternext())
+
     # Mending
 
     def quarantine(self, id: int, reason: str) -> None:
@@ -381,10 +402,12 @@ class Store:
 
     def counts(self) -> dict[str, int]:
         """Rows in every table."""
-        return {table: self.rows_in(table) for table in _TABLES}
+        return {table: self.rows_in(table) for table in self._tables}
 
     def rows_in(self, table: str) -> int:
         """Rows in one table."""
+        if table not in self._tables:
+            return 0
         with self._reading() as txn:
             return txn.stat(self._tables[table])["entries"]
 
@@ -434,6 +457,8 @@ class Snapshot:
 
     def keys(self, table: str, after: bytes, limit: int) -> list[bytes]:
         """Up to `limit` keys above `after`."""
+        if table not in self._tables:
+            return []
         cursor = self._txn.cursor(self._tables[table])
         found = cursor.set_range(after + b"\0") if after else cursor.first()
         return list(islice(cursor.iternext(values=False), limit)) if found else []
@@ -445,6 +470,17 @@ class Snapshot:
     def is_reason(self, key: bytes) -> bool:
         """The row of `damaged` with this key says why a mail was moved aside."""
         return key[8:] == _ASIDE["reason"]
+
+
+def _open_tables(env: lmdb.Environment, read_only: bool) -> dict[str, lmdb._Database]:
+    tables = {}
+    for name in _TABLES:
+        try:
+            tables[name] = env.open_db(name.encode(), create=not read_only)
+        except lmdb.NotFoundError:
+            if name not in _LATER:
+                raise
+    return tables
 
 
 def _remove_content(cursor: "lmdb.Cursor[bytes]", key: bytes) -> None:
