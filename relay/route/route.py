@@ -8,6 +8,7 @@ from enum import Enum
 
 from msgspec import Struct
 
+from relay.budget.limit import Limit
 from relay.m365.preset import Kind
 from relay.route.oauth import OAuth
 
@@ -77,5 +78,7 @@ class Route:
     retry_first_s: float = 60.0
     retry_factor: float = 2.0
     retry_max_s: float = 3600.0
+    limits: tuple[Limit, ...] = ()
+    """What the next hop allows in a time, without keys: `relay.route.tariff` says who is counted."""
     expire_s: float = 432_000.0
     """Age at which a mail that is still deferred is held: 5 days (RFC 5321 section 4.5.4.1)."""

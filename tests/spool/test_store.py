@@ -176,6 +176,7 @@ def test_quarantine_moves_a_mail_aside_whole(store: Store) -> None:
         "partial": 0,
         "damaged": 203,
         "meta": 1,
+        "budget": 0,
     }
 
 
