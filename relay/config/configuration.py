@@ -1,12 +1,13 @@
 """A configuration that was read and found good: the options of every package."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.deliver.options import DelivererOptions
 from relay.identity.dkim import DomainPolicy
 from relay.receive.options import Limits, ListenerOptions
 from relay.route.route import Route
+from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
 
 
@@ -56,6 +57,7 @@ class Configuration:
     listeners: tuple[Listener, ...]
     routes: tuple[Route, ...]
     console: ConsoleOptions | None = None
+    tenant: Tenant = field(default_factory=Tenant)
     dkim: tuple[DomainPolicy, ...] = ()
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""

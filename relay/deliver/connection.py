@@ -8,7 +8,8 @@ some 768 KiB at most whatever the size of the mail.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, cast
 
 from relay import tls
@@ -45,6 +46,7 @@ class Owner(Protocol):
     def completed(self, connection: "Connection", work: Work, replies: Sequence[Reply]) -> None: ...
     def became_idle(self, connection: "Connection") -> None: ...
     def damaged(self, work: Work, error: SpoolError) -> None: ...
+    def when_durable(self, work: Work, go: Callable[[], None]) -> None: ...
     def lost(self, connection: "Connection", works: Sequence[Work], reason: str) -> None: ...
 
 
@@ -89,6 +91,8 @@ class Connection(asyncio.BufferedProtocol):
         self._view = memoryview(self._buffer)
         self._transport: asyncio.Transport | None = None
         self._works: dict[Transaction, Work] = {}
+        self._held: Work | None = None
+        """Its charge is on the way to the disk; nothing else begins before it."""
         self._is_opening = True
         self._early: deque[Event] = deque()
         """What the opening task has not taken yet: a greeting can be here before it runs."""
@@ -208,6 +212,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(SessionRefused(self._reason))
         works, self._works = list(self._works.values()), {}
+        if self._held is not None:
+            works.append(self._held)
+            self._held = None
         self._owner.lost(self, works, self._reason)
 
     # Mail.
@@ -215,7 +222,7 @@ class Connection(asyncio.BufferedProtocol):
     def advance(self) -> None:
         """Begin what can begin; the driver flushes."""
         client = self.client
-        while client.can_begin and not self._is_leaving:
+        while client.can_begin and not self._is_leaving and self._held is None:
             work = self._owner.next_work(self)
             if work is None:
                 break
@@ -223,11 +230,25 @@ class Connection(asyncio.BufferedProtocol):
             if refused is not None:
                 self._owner.completed(self, work, (refused,) * len(work.indices))
                 continue
-            self._works[work.transaction] = work
-            if client.begin(work.transaction):
-                self._send_content(work.transaction)
-        if client.is_idle and not self._is_leaving:
+            if work.serial:
+                self._held = work
+                self._owner.when_durable(work, partial(self._let_go, work))
+                return
+            self._begin(work)
+        if client.is_idle and not self._is_leaving and self._held is None:
             self._owner.became_idle(self)
+
+    def _begin(self, work: Work) -> None:
+        self._works[work.transaction] = work
+        if self.client.begin(work.transaction):
+            self._send_content(work.transaction)
+
+    def _let_go(self, work: Work) -> None:
+        """Its charge is on the disk. When the connection is over or about to be, `lost` gives the mail back."""
+        if self._held is work and not self._is_leaving:
+            self._held = None
+            self._begin(work)
+            self.start()
 
     def start(self) -> None:
         """Take up work after a rest."""
@@ -314,6 +335,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_leaving:
             if silent_s >= quit_timeout_s:
                 self.abort(self._reason)
+        elif self._held is not None and client.is_idle:
+            # The disk is slow, not the next hop.
+            self.active_at = now
         elif client.is_idle:
             if silent_s >= route.connection_idle_s:
                 self.leave("idle")

@@ -13,6 +13,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from relay.clock import Clock
+from relay.deliver.book import Book
+from relay.deliver.budgets import Budgets
+from relay.deliver.gate import CallLater
 from relay.deliver.handover import HandoverServer
 from relay.deliver.login import Tokens
 from relay.deliver.opening import Opener
@@ -38,6 +41,10 @@ ABORT_DEADLINE_S = 1.0
 """How long a drain waits, once it has hung up, for the last outcomes to be committed."""
 
 
+ASIDE_MAX = 256
+"""Mails that stand aside, looked at in one go: about 10 ms; the rest in the next turn."""
+
+
 class Deliverer:
     """One a process, one a spool."""
 
@@ -51,8 +58,11 @@ class Deliverer:
         clock: Clock,
         rng: Callable[[], float],
         tokens: Tokens | None = None,
+        book: Book | None = None,
+        later: CallLater | None = None,
     ) -> None:
-        """`rng` is uniform in [0, 1), for jitter; `tokens` for routes that log in with one."""
+        """`rng` is uniform in [0, 1), for jitter; `tokens` for routes that log in with one; `book` for
+        routes with limits; `later` instead of the loop's timers."""
         self._options = options
         self._routes = routes
         self._store = store
@@ -67,6 +77,11 @@ class Deliverer:
         self._settlement.pushed = self._pushed
         self._register = Register(store, self._queue, self._bench, options, record, clock)
         self._handover = HandoverServer(options.handover_path, options.receivers_max, self)
+        self._budgets: Budgets | None = None
+        if book is not None:
+            later = later or asyncio.get_running_loop().call_later
+            parts = (record, clock, later, options.settle_retry_s, self._reopened)
+            self._budgets = Budgets(book, committer.submit, self._settlement, *parts)
         self._pools: dict[Lane, Pool] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._life: asyncio.Task[None] | None = None
@@ -107,6 +122,8 @@ class Deliverer:
             pool.abort()
         # What the hang-ups leave behind is settled before the caller closes the committer.
         await self._rest(ABORT_DEADLINE_S)
+        if self._budgets is not None:
+            self._budgets.close()
         if self._trouble is not None and not self._trouble.done():
             self._trouble.set_result(None)
         if self._life is not None:
@@ -120,6 +137,8 @@ class Deliverer:
 
     @property
     def _is_busy(self) -> bool:
+        if self._budgets is not None and self._budgets.is_busy:
+            return True
         return self._settlement.unsettled > 0 or any(pool.size for pool in self._pools.values())
 
     async def _live(self, trouble: asyncio.Future[None], is_up: asyncio.Future[None]) -> None:
@@ -153,7 +172,9 @@ class Deliverer:
         depth = self._queue.depth()
         connections = sum(pool.open_connections for pool in self._pools.values())
         oldest_seconds = 0.0 if depth.oldest_at is None else max(0.0, self._clock.now() - depth.oldest_at)
-        self._record(trace.QueueDepth(depth.ready, depth.deferred, depth.held, connections, oldest_seconds))
+        throttled = 0 if self._budgets is None else self._budgets.throttled
+        waiting = (depth.ready, depth.deferred, depth.held)
+        self._record(trace.QueueDepth(*waiting, connections, oldest_seconds, throttled))
 
     def _expire(self, lane: Lane) -> None:
         """Jobs of a stuck lane that are too old are held; the oldest stand first."""
@@ -161,7 +182,7 @@ class Deliverer:
             job = lane.peek()
             if job is None or job.queued_at + lane.route.expire_s > self._clock.now():
                 return
-            work = self.next_work(lane, 0)
+            work = self._oldest(lane, 0)
             if work is None:
                 return
             reply = Reply(451, "4.4.7", f"too old, and the route is stuck: {lane.pause_reason}")
@@ -204,7 +225,23 @@ class Deliverer:
     # Work for the pools.
 
     def next_work(self, lane: Lane, recipients_max: int) -> Work | None:
-        """The lane's oldest job, read from the spool; None when there is none or none may start."""
+        """The lane's oldest job that may start, read from the spool and charged; None when there is none."""
+        gate = None if self._budgets is None else self._budgets.gate(lane)
+        if gate is None:
+            return self._oldest(lane, recipients_max)
+        for _ in range(ASIDE_MAX):
+            if lane.throttled_until:
+                return None
+            work = self._oldest(lane, recipients_max)
+            if work is None:
+                if not gate.refill():
+                    return None
+            elif gate.admit(work):
+                return work
+        asyncio.get_running_loop().call_soon(self._reopened, lane)
+        return None
+
+    def _oldest(self, lane: Lane, recipients_max: int) -> Work | None:
         while len(lane) and self._settlement.may_start() and not self._is_draining:
             job = lane.pop()
             try:
@@ -229,8 +266,20 @@ class Deliverer:
         """A further record of the mail; SpoolError."""
         return self._store.content(work.envelope.id, index)
 
+    def when_durable(self, work: Work, go: Callable[[], None]) -> None:
+        """Call `go` when the charge of the mail is on the disk."""
+        assert self._budgets is not None
+        self._budgets.when_durable(work, go)
+
+    def ended(self, work: Work) -> None:
+        """The end of a mail that was charged."""
+        assert self._budgets is not None
+        self._budgets.ended(work)
+
     def damaged(self, work: Work, error: SpoolError) -> None:
         """The mail's content cannot be read: moved aside when the record is to blame, else the spool is."""
+        if work.taken is not None:
+            self.ended(work)
         if isinstance(error, RecordDamaged):
             self._set_aside(work.job, error)
         else:
@@ -269,6 +318,10 @@ class Deliverer:
                 self._pool(lane).pump()
 
     def _pushed(self, job: Job) -> None:
-        """A job came back to its lane: let it be taken in the next turn, not in the midst of this one."""
+        """A job came back to its lane."""
+        self._reopened(job.lane)
+
+    def _reopened(self, lane: Lane) -> None:
+        """The lane may have work: let it be taken in the next turn, not in the midst of this one."""
         if self._tasks is not None and not self._is_draining:
-            asyncio.get_running_loop().call_soon(self._pool(job.lane).pump)
+            asyncio.get_running_loop().call_soon(self._pool(lane).pump)

@@ -36,6 +36,8 @@ class Desk(Protocol):
     def next_work(self, lane: Lane, recipients_max: int) -> Work | None: ...
     def content(self, work: Work, index: int) -> bytes: ...
     def damaged(self, work: Work, error: SpoolError) -> None: ...
+    def when_durable(self, work: Work, go: Callable[[], None]) -> None: ...
+    def ended(self, work: Work) -> None: ...
 
 
 class Pool:
@@ -89,6 +91,8 @@ class Pool:
 
     def pump(self) -> None:
         """Put waiting jobs on idle connections; open more where those do not suffice."""
+        if self.lane.throttled_until:
+            return
         while self._idle and len(self.lane):
             connection = self._idle.pop()
             connection.start()
@@ -99,7 +103,7 @@ class Pool:
             self._open_more()
 
     def _open_more(self) -> None:
-        if self._clock.monotonic() < self.lane.paused_until:
+        if self.lane.throttled_until or self._clock.monotonic() < self.lane.paused_until:
             return
         cap = self.lane.route.connections if self._is_trusted else 1
         wanted = min(len(self.lane) - len(self._opening), cap - self.size)
@@ -164,6 +168,8 @@ class Pool:
     def completed(self, connection: Connection, work: Work, replies: Sequence[Reply]) -> None:
         """Every recipient has its reply."""
         self._failures = 0
+        if work.taken is not None:
+            self._desk.ended(work)
         outcome = self._settlement.settle(work, replies, connection.host)
         if outcome.delivered:
             self._suspicions = 0
@@ -185,6 +191,10 @@ class Pool:
             connection.leave(connection.retired_for or "age")
         elif connection not in self._idle:
             self._idle.append(connection)
+
+    def when_durable(self, work: Work, go: Callable[[], None]) -> None:
+        """`go` when the charge of the mail is on the disk."""
+        self._desk.when_durable(work, go)
 
     def damaged(self, work: Work, error: SpoolError) -> None:
         """A mail's content cannot be read."""
@@ -213,6 +223,12 @@ class Pool:
     def _interrupted(self, work: Work, connection: Connection, reason: str) -> None:
         """Was the mail the cause, and may it have arrived?"""
         transaction, job = work.transaction, work.job
+        if work.taken is not None:
+            self._desk.ended(work)
+        if transaction.phase is Phase.WAITING:
+            # Its charge was still on the way to the disk.
+            self._settlement.give_back(job)
+            return
         if transaction.phase is Phase.VERDICT and transaction.may_have_been_taken:
             id, route = format_id(job.id), self.lane.key.route
             self._record(trace.Uncertain(id, route, connection.host, reason))

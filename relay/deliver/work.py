@@ -7,6 +7,7 @@ lives, so that one job's outcome never overwrites another's.
 
 from dataclasses import dataclass, field
 
+from relay.budget.answer import Taken
 from relay.message.envelope import Envelope
 from relay.queue.job import Job
 from relay.smtp.transaction import Transaction
@@ -25,6 +26,20 @@ class Work:
     indices: list[int]
     """The recipients meant now."""
     transaction: Transaction
+    taken: Taken | None = None
+    """What it was charged, until its end is known; None where no limit holds."""
+    serial: int = 0
+    """Nothing of it may leave before this batch of the ledger is on the disk; 0: at once."""
+
+    def cut(self, recipients: int) -> None:
+        """Mean only the first so many of the recipients."""
+        del self.indices[recipients:]
+        self.transaction.recipients = self.transaction.recipients[:recipients]
+
+    @property
+    def addresses(self) -> list[bytes]:
+        """Of the recipients meant now."""
+        return [recipient.address for recipient in self.transaction.recipients]
 
 
 @dataclass(slots=True)

@@ -3,7 +3,9 @@
 import asyncio
 import random
 import sys
+from pathlib import Path
 
+from relay.deliver.book import open_book
 from relay.deliver.deliverer import Deliverer
 from relay.errors import ConfigurationError
 from relay.identity.expiry import ExpiryWatch
@@ -23,6 +25,8 @@ LOCK_WAIT_S = 60.0
 LOCK_POLL_S = 0.05
 EXPIRY_INTERVAL_S = 3600.0
 """How often secrets and certificates are looked at that end one day."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""random(4): a new one each time the machine starts."""
 
 
 async def work(life: Life) -> None:
@@ -33,6 +37,7 @@ async def work(life: Life) -> None:
     if held is None:
         return
     _drop_unfinished(store)
+    book = open_book(store, told.routes, told.tenant, life.clock, _boot_id(), life.record)
     committer = Committer(
         store,
         life.end.get_loop(),
@@ -51,6 +56,7 @@ async def work(life: Life) -> None:
         life.clock,
         random.random,
         tokens,
+        book=book,
     )
     await deliverer.start()
     life.ready()
@@ -86,6 +92,14 @@ def _tokens(life: Life) -> TokenCache | None:
 
     look()
     return TokenCache(fetch, life.record, life.clock, random.random)
+
+
+def _boot_id() -> str:
+    """Which running of the machine this is; empty when nobody says."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
 
 
 async def _wait_for_lock(life: Life) -> Lock | None:

@@ -4,6 +4,10 @@ Keyed by route and identity, because that is what a next hop counts by. A lane t
 is stuck is paused as a whole; its jobs stay where they are and no other lane
 notices. New mail comes nearly in order of id and goes to a plain queue; what comes
 late or comes back goes to a heap; the older of the two heads is next.
+
+Apart from being stuck, a lane may be throttled: its identity has used up a limit, and
+nothing goes before a moment that is known. Jobs that wait for a limit which stops only
+mail of their kind are parked, so that the others go past them.
 """
 
 from collections import deque
@@ -30,7 +34,11 @@ class Lane:
         self.route = route
         self.paused_until = 0.0
         """Monotonic seconds; 0 is not paused."""
-        self.pause_reason = ""
+        self.throttled_until = 0.0
+        """Monotonic seconds; 0 is not throttled, infinity: until something under way ends."""
+        self._pause_reason = ""
+        self._throttle_reason = ""
+        self._parked: list[tuple[int, int, Job]] = []
         self._fresh: deque[Job] = deque()
         self._returned: list[tuple[int, int, Job]] = []
         self._returns = 0
@@ -64,9 +72,39 @@ class Lane:
     def pause(self, until: float, reason: str) -> None:
         """Let nothing start before `until` (monotonic)."""
         self.paused_until = until
-        self.pause_reason = reason
+        self._pause_reason = reason
 
     def resume(self) -> None:
         """The reason for the pause is gone."""
         self.paused_until = 0.0
-        self.pause_reason = ""
+        self._pause_reason = ""
+
+    @property
+    def pause_reason(self) -> str:
+        """Why nothing goes; a trouble comes before a limit."""
+        return self._pause_reason or self._throttle_reason
+
+    def throttle(self, until: float, reason: str) -> None:
+        """A limit is used up until then (monotonic)."""
+        self.throttled_until = until
+        self._throttle_reason = reason
+
+    def release(self) -> None:
+        """Ask the limit again."""
+        self.throttled_until = 0.0
+        self._throttle_reason = ""
+
+    @property
+    def parked(self) -> int:
+        """Jobs that stand aside; `len` does not count them."""
+        return len(self._parked)
+
+    def park(self, job: Job) -> None:
+        """Let the others past."""
+        self._returns += 1
+        heappush(self._parked, (job.id, self._returns, job))
+
+    def unpark(self) -> None:
+        """Put the oldest of those that stand aside back in its place, if there is one."""
+        if self._parked:
+            self.push(heappop(self._parked)[2])

@@ -86,5 +86,5 @@ class Queue:
     def depth(self) -> Depth:
         """How much waits now; costs a step a lane."""
         heads = [head.queued_at for lane in self._lanes.values() if (head := lane.peek()) is not None]
-        ready = sum(map(len, self._lanes.values()))
+        ready = sum([len(lane) + lane.parked for lane in self._lanes.values()])
         return Depth(ready, len(self._deferred), self._held, min(heads, default=None))

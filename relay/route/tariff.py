@@ -55,6 +55,10 @@ class Tariff:
         """What a transaction whose content left was not charged after all: recipients that were refused."""
         return self._charges(recipients, {})
 
+    def has_external(self, recipients: Sequence[bytes]) -> bool:
+        """Whether some of it is counted as mail to the outside."""
+        return self._counts_external and not all(map(self._tenant.is_inside, recipients))
+
     def _charges(self, recipients: Sequence[bytes], amounts: dict[Unit, int]) -> list[Charge]:
         amounts[Unit.RECIPIENTS] = len(recipients)
         if self._counts_external:

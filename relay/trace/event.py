@@ -186,6 +186,17 @@ class CredentialExpiring(_Event, frozen=True):
     level: Level = "warning"
 
 
+class Throttled(_Event, frozen=True):
+    """Mail waits for a limit to give way; told for waits of a second or more, and once a minute at most."""
+
+    route: str
+    limit: str
+    """Which, and whose."""
+    until: float
+    """Seconds since the epoch; 0: until something that is under way has ended."""
+    level: Level = "info"
+
+
 class SpoolRefusing(_Event, frozen=True):
     """The spool takes no new mail; clients get 452 until SpoolAccepting."""
 
@@ -243,6 +254,8 @@ class QueueDepth(_Event, frozen=True):
     held: int
     connections: int
     oldest_seconds: float
+    throttled: int = 0
+    """Lanes in which mail waits for a limit."""
     level: Level = "debug"
 
 
@@ -340,6 +353,7 @@ Event = (
     | TokenFetched
     | TokenFailed
     | CredentialExpiring
+    | Throttled
     | SpoolRefusing
     | SpoolAccepting
     | SpoolTrouble

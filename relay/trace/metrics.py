@@ -42,6 +42,7 @@ LABELLED = {
     "uncertain_deliveries": ("route", "Connections lost between the final dot and its reply."),
     "connections_opened": ("route", "Connections to a next hop that became ready for mail."),
     "connections_failed": ("route", "Connections to a next hop that failed."),
+    "throttled": ("route", "Times that mail began to wait for a limit, a minute apart at least."),
     "sessions": ("listener", "Client sessions that ended."),
     "sessions_refused": ("listener", "Clients turned away before their first command."),
     "commands_refused": ("code", "Replies with 4xx or 5xx, by code."),
@@ -61,6 +62,7 @@ GAUGES = {
     "queue_held": "Jobs kept until somebody decides.",
     "queue_oldest_seconds": "Age of the oldest job that waits.",
     "connections": "Connections to next hops that are open.",
+    "lanes_throttled": "Lanes in which mail waits for a limit.",
     "spool_refusing": "1 while the spool takes no new mail.",
 }
 

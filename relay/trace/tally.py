@@ -123,6 +123,9 @@ class Tally:
     def _connection_failed(self, event: events.ConnectionFailed) -> None:
         self._add_labelled("connections_failed", event.route)
 
+    def _throttled(self, event: events.Throttled) -> None:
+        self._add_labelled("throttled", event.route)
+
     def _spool_refusing(self, event: events.SpoolRefusing) -> None:
         self._add("spool_refusals")
         self.counts.gauges["spool_refusing"] = 1
@@ -143,6 +146,7 @@ class Tally:
         gauges["queue_held"] = event.held
         gauges["queue_oldest_seconds"] = event.oldest_seconds
         gauges["connections"] = event.connections
+        gauges["lanes_throttled"] = event.throttled
 
     def _process_ended(self, event: events.ProcessEnded) -> None:
         self._add_labelled("processes_ended", event.role)
@@ -161,6 +165,7 @@ class Tally:
         events.CommandRefused: _command_refused,
         events.ConnectionOpened: _connection_opened,
         events.ConnectionFailed: _connection_failed,
+        events.Throttled: _throttled,
         events.SpoolRefusing: _spool_refusing,
         events.SpoolAccepting: _spool_accepting,
         events.SpoolTrouble: _spool_trouble,

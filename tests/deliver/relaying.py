@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from relay.clock import Clock, SystemClock
+from relay.deliver.book import open_book
 from relay.deliver.deliverer import Deliverer
+from relay.deliver.gate import CallLater
 from relay.deliver.options import DelivererOptions
 from relay.deliver.settlement import Committer as Submits
 from relay.identity.token_cache import Fetch, TokenCache
@@ -16,6 +18,7 @@ from relay.message.envelope import Envelope, Recipient
 from relay.message.queue_id import QueueIdSource
 from relay.route.route import Route, TlsMode
 from relay.route.table import RouteTable
+from relay.route.tenant import Tenant
 from relay.spool.change import Accept, Status, Stream
 from relay.spool.commit import Committer
 from relay.spool.handover import Hello, Queued, encode
@@ -126,6 +129,8 @@ async def relaying(
     before: Callable[[Relaying], None] = lambda _: None,
     committing: Callable[[Committer], Submits] = lambda committer: committer,
     fetch: Fetch | None = None,
+    tenant: Tenant | None = None,
+    later: CallLater | None = None,
     **options: object,
 ) -> AsyncIterator[Relaying]:
     """A deliverer at work; `before` may fill the spool first, `committing` stand before the committer,
@@ -146,6 +151,8 @@ async def relaying(
         clock,
         lambda: 0.5,
         None if fetch is None else TokenCache(fetch, relay.record, clock, lambda: 0.5),
+        book=open_book(relay.store, routes, tenant or Tenant(), clock, "this boot", relay.record),
+        later=later,
     )
     await relay.deliverer.start()
     try:
