@@ -15,6 +15,7 @@ from relay.config.read import read
 from relay.process.exits import Exit
 from relay.route.oauth import OAuth
 from relay.route.route import Credentials, Route
+from relay.route.tariff import describe
 
 Row = tuple[str, str]
 
@@ -49,8 +50,10 @@ def in_force(configuration: Configuration) -> list[Row]:
         for key, file in (("certificate", listener.certificate), ("key", listener.key)):
             rows += [(f"listener[{i}].{key}", str(file))] if file else []
     for i, route in enumerate(configuration.routes):
-        rows += _rows(f"route[{i}]", route, ("credentials",))
+        rows += _rows(f"route[{i}]", route, ("credentials", "limits"))
+        rows += [(f"route[{i}].limit[{j}]", describe(row)) for j, row in enumerate(route.limits)]
         rows += _login_rows(f"route[{i}]", route)
+    rows += _rows("tenant", configuration.tenant, ())
     rows += dkim_rows(configuration.dkim, time.time())
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))

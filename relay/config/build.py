@@ -10,6 +10,7 @@ from pathlib import Path
 from relay.config.configuration import Configuration, ConsoleOptions, RelayOptions
 from relay.config.dkim import DkimBuilder
 from relay.config.findings import Findings
+from relay.config.limit import build_tenant
 from relay.config.listener import build_listeners
 from relay.config.model import File
 from relay.config.options import given
@@ -41,7 +42,8 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         limits=_limits(found, file, relay.receivers),
         deliverer=given(deliverer, file.deliver),
         listeners=build_listeners(found, file.listener),
-        routes=build_routes(found, file.route),
+        routes=build_routes(found, file.route, file.tenant),
+        tenant=build_tenant(found, file.tenant),
         console=_console(found, file),
         dkim=DkimBuilder(found).build(file.dkim),
         secret_names=frozenset(found.secret_names),

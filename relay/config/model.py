@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from relay.config.dkim_table import DkimTable, SelectorTable
+from relay.config.limit_table import RouteLimitTable, TenantTable
 from relay.config.oauth_table import OAuthTable
 from relay.config.table import Table
 from relay.config.value import (
@@ -147,6 +148,7 @@ class RouteTable(Table):
     retry_factor: Annotated[float, Field(ge=1)] | None = None
     retry_max: Seconds | None = None
     expire: Seconds | None = None
+    limit: list[RouteLimitTable] | None = None
 
 
 class ConsoleTable(Table):
@@ -165,6 +167,7 @@ class File(Table):
     console: ConsoleTable | None = None
     listener: Annotated[list[ListenerTable], Field(min_length=1)]
     route: list[RouteTable] = Field(default_factory=list)
+    tenant: TenantTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
 
 
@@ -178,6 +181,8 @@ TABLES: dict[str, type[Table]] = {
     "listener": ListenerTable,
     "route": RouteTable,
     "oauth": OAuthTable,
+    "limit": RouteLimitTable,
+    "tenant": TenantTable,
     "dkim": DkimTable,
     "selector": SelectorTable,
 }

@@ -8,6 +8,8 @@ from dataclasses import replace
 from relay import tls
 from relay.config.credentials import build_credentials
 from relay.config.findings import Findings
+from relay.config.limit import build_limits, check_connections
+from relay.config.limit_table import TenantTable
 from relay.config.model import RouteTable
 from relay.config.options import given
 from relay.m365.cloud import CLOUDS, WORLDWIDE, Cloud
@@ -19,7 +21,7 @@ _ROUTE_BY_HAND = {
 }  # fmt: skip
 
 
-def build_routes(found: Findings, tables: list[RouteTable]) -> tuple[Route, ...]:
+def build_routes(found: Findings, tables: list[RouteTable], tenant: TenantTable | None) -> tuple[Route, ...]:
     """The routes; of use only when no problems were found."""
     if not tables:
         found.warnings.append("route: there is none, so every recipient is refused; add a [[route]]")
@@ -35,10 +37,12 @@ def build_routes(found: Findings, tables: list[RouteTable]) -> tuple[Route, ...]
             found.warnings.append(
                 f'route[{i}]: is never used, since route[{catch_all}] ("{tables[catch_all].name}") before it takes every mail'
             )
-    return tuple(_route(found, f"route[{i}]", table) for i, table in enumerate(tables))
+    routes = tuple(_route(found, f"route[{i}]", table, tenant) for i, table in enumerate(tables))
+    check_connections(found, routes)
+    return routes
 
 
-def _route(found: Findings, key: str, table: RouteTable) -> Route:
+def _route(found: Findings, key: str, table: RouteTable, tenant: TenantTable | None) -> Route:
     preset = PRESETS[Kind(table.kind)] if table.kind else PRESETS[Kind.SMTP]
     cloud = CLOUDS[table.cloud] if table.cloud else WORLDWIDE
     route = given(
@@ -57,7 +61,7 @@ def _route(found: Findings, key: str, table: RouteTable) -> Route:
         credentials=build_credentials(found, key, table, preset, cloud),
     )
     _check_route_tls(found, key, table, route)
-    return route
+    return replace(route, limits=build_limits(found, key, table.limit, route, tenant))
 
 
 def _preset_route(name: str, hosts: tuple[str, ...], preset: Preset) -> Route:

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from relay.budget.answer import Answer, Taken, TooLarge, Wait
-from relay.budget.limit import DAY_S, Limit, Scope, Unit
+from relay.budget.limit import Limit, Scope, Unit
 from relay.clock import Clock
 from relay.deliver.settlement import Settlement
 from relay.deliver.work import Work
 from relay.queue.lane import Lane
-from relay.route.tariff import Tariff
+from relay.route.tariff import Tariff, describe
 from relay.smtp.reply import Reply
 from relay.trace import event as trace
 
@@ -178,14 +178,9 @@ class Gate:
 
 
 def _words(limit: Limit, key: str) -> str:
-    """`30 messages in 60 seconds of the mailbox a@b`."""
-    time = f"{limit.window_s} seconds"
-    if limit.since_midnight:
-        time = "a day (UTC)"
-    elif limit.window_s == DAY_S:
-        time = "24 hours"
-    whose = "the tenant" if limit.scope is Scope.TENANT else f"the {limit.scope.name.lower()} {key}"
-    return f"the limit of {limit.count} {limit.unit.name.lower().replace('_', ' ')} in {time} of {whose}"
+    """`the limit of 30 messages in 60 s of the mailbox a@b`."""
+    whose = "" if limit.scope is Scope.TENANT else f" {key}"
+    return f"the limit of {describe(limit)}{whose}"
 
 
 def _moment(at: float) -> str:

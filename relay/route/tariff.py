@@ -9,7 +9,7 @@ same name.
 
 from collections.abc import Iterable, Sequence
 
-from relay.budget.limit import Charge, Limit, Place, Scope, Unit
+from relay.budget.limit import DAY_S, Charge, Limit, Place, Scope, Unit
 from relay.budget.row import MAX_KEY_BYTES
 from relay.m365.preset import Kind
 from relay.route.route import Route
@@ -65,6 +65,15 @@ class Tariff:
             is_inside = self._tenant.is_inside
             amounts[Unit.EXTERNAL_RECIPIENTS] = sum(not is_inside(each) for each in recipients)
         return [Charge(*place, amount) for place in self.places if (amount := amounts.get(place.unit))]
+
+
+def describe(limit: Limit) -> str:
+    """`30 messages in 60 s of the mailbox`."""
+    time = "a day (UTC)" if limit.since_midnight else f"{limit.window_s} s"
+    if limit.window_s == DAY_S and not limit.since_midnight:
+        time = "24 h"
+    unit = limit.unit.name.lower().replace("_", " ")
+    return f"{limit.count} {unit} in {time} of the {limit.scope.name.lower()}"
 
 
 def _key(scope: Scope, route: Route) -> str:

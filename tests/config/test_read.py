@@ -358,13 +358,13 @@ retry_factor = 3
         (SpoolOptions, model.SpoolTable, set[str]()),
         (Limits, model.LimitsTable, set[str]()),
         (DelivererOptions, model.DeliverTable, {"hostname", "handover_path"}),
-        (Route, model.RouteTable, {"credentials"}),
+        (Route, model.RouteTable, {"credentials", "limits"}),
     ],
 )
 def test_every_option_has_a_key(options: type, table: type[Table], elsewhere: set[str]) -> None:
     keys = {key_of(option.name) for option in fields(options) if option.name not in elsewhere}
     assert keys - table.model_fields.keys() == set()
-    others = {"host", "username", "password_file", "password_env", "cloud", "oauth"}
+    others = {"host", "username", "password_file", "password_env", "cloud", "oauth", "limit"}
     assert table.model_fields.keys() - keys - others == set()
 
 

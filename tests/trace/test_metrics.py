@@ -31,6 +31,7 @@ EVERY_EVENT: list[events.Event] = [
     events.ConnectionOpened(route="r", host="h", tls="", seconds=0.1),
     events.ConnectionFailed(route="r", host="h", reason="refused"),
     events.ConnectionClosed(route="r", host="h", reason="idle", mails=1),
+    events.Throttled(route="r", limit="the limit of 30 messages", until=1.0),
     events.SpoolRefusing(reason="full"),
     events.SpoolAccepting(),
     events.SpoolTrouble(reason="disk", mails=3),

@@ -1,0 +1,55 @@
+"""The shape of `[[route.limit]]` and of `[tenant]`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from relay.budget.limit import MAX_WINDOW_S, Unit
+from relay.config.table import Table
+from relay.config.value import Count, Seconds, size_bytes
+
+Amount = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
+"""Of bytes, a size may be written."""
+LimitScope = Literal["mailbox", "route", "tenant"]
+Counted = Literal["messages", "recipients", "external recipients", "bytes"]
+UNITS: dict[str, Unit] = {
+    "messages": Unit.MESSAGES,
+    "recipients": Unit.RECIPIENTS,
+    "external recipients": Unit.EXTERNAL_RECIPIENTS,
+    "bytes": Unit.BYTES,
+}
+
+
+def _window(value: float) -> float:
+    if value != int(value) or not 1 <= value <= MAX_WINDOW_S:
+        raise ValueError("write whole seconds, from 1 to a year")
+    return value
+
+
+def _domain(value: str) -> str:
+    bare = value.removeprefix("*.")
+    if "." not in bare or "@" in bare or "*" in bare or not bare.isascii() or bare != bare.strip(". "):
+        raise ValueError('write a domain such as "contoso.com", or "*.contoso.com" for all below it')
+    return value.lower()
+
+
+Window = Annotated[Seconds, AfterValidator(_window)]
+Domain = Annotated[str, AfterValidator(_domain)]
+
+
+class RouteLimitTable(Table):
+    """`relay.budget.limit.Limit`."""
+
+    count: Amount
+    of: Counted
+    per: Window | None = None
+    since_midnight: bool | None = None
+    scope: LimitScope | None = None
+
+
+class TenantTable(Table):
+    """`relay.route.tenant.Tenant`, and its limit to the outside."""
+
+    domains: list[Domain] | None = None
+    licences: Annotated[int, Field(ge=0)] | None = None
+    external_recipients_per_day: Count | None = None

@@ -1,0 +1,155 @@
+"""`[[route.limit]]` and `[tenant]`: what the kinds bring, what is written instead, what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from relay.budget.limit import DAY_S, Limit, Scope, Unit
+from relay.config.configuration import Configuration
+from relay.config.problem import InvalidConfiguration
+from relay.config.read import read
+
+TEXT = """
+[relay]
+hostname = "relay.example.com"
+[spool]
+path = "spool"
+[[listener]]
+address = "127.0.0.1:0"
+[[route]]
+name = "r"
+host = "smtp.example.net"
+"""
+LOGIN = 'username = "Orders@Contoso.com"\npassword_file = "password"\n'
+A_MINUTE = Limit(Scope.MAILBOX, Unit.MESSAGES, 30, 60)
+A_DAY = Limit(Scope.MAILBOX, Unit.RECIPIENTS, 10_000, DAY_S)
+SUBMISSION = LOGIN + 'kind = "submission"\n'
+
+
+def reading(folder: Path, route: str, rest: str = "") -> Configuration:
+    (folder / "password").write_text("secret")
+    (folder / "password").chmod(0o600)
+    file = folder / "relay.toml"
+    file.write_text(f"{TEXT}{route}\n{rest}")
+    return read(file, 1_800_000_000.0)
+
+
+def limits(folder: Path, route: str, rest: str = "") -> tuple[Limit, ...]:
+    return reading(folder, route, rest).routes[0].limits
+
+
+def problem(folder: Path, route: str, rest: str = "") -> str:
+    with pytest.raises(InvalidConfiguration) as caught:
+        reading(folder, route, rest)
+    (only,) = caught.value.problems
+    return only
+
+
+def row(text: str) -> str:
+    return f"[[route.limit]]\n{text}"
+
+
+def test_a_route_of_no_kind_has_no_limits(tmp_path: Path) -> None:
+    assert limits(tmp_path, LOGIN) == ()
+
+
+def test_submission_brings_the_limits_of_a_mailbox(tmp_path: Path) -> None:
+    assert limits(tmp_path, SUBMISSION) == (A_MINUTE, A_DAY)
+    assert reading(tmp_path, SUBMISSION).routes[0].connections == 3
+
+
+def test_azure_counts_the_route(tmp_path: Path) -> None:
+    found = limits(tmp_path, LOGIN + 'kind = "acs"')
+    assert found == (Limit(Scope.ROUTE, Unit.MESSAGES, 30, 60), Limit(Scope.ROUTE, Unit.MESSAGES, 100, 3600))
+
+
+def test_a_written_limit_takes_the_place_of_the_kinds(tmp_path: Path) -> None:
+    written = (
+        row('count = 25\nof = "messages"\nper = "1m"')
+        + "\n"
+        + row('count = "1 GB"\nof = "bytes"\nper = "1d"')
+    )
+    assert limits(tmp_path, SUBMISSION + written) == (
+        Limit(Scope.MAILBOX, Unit.MESSAGES, 25, 60),
+        A_DAY,
+        Limit(Scope.MAILBOX, Unit.BYTES, 10**9, DAY_S),
+    )
+
+
+def test_an_empty_list_takes_the_limits_away(tmp_path: Path) -> None:
+    assert limits(tmp_path, SUBMISSION + "limit = []") == ()
+
+
+def test_a_route_without_a_username_is_counted_as_a_route(tmp_path: Path) -> None:
+    assert limits(tmp_path, row('count = 5\nof = "messages"\nper = 2')) == (
+        Limit(Scope.ROUTE, Unit.MESSAGES, 5, 2),
+    )
+
+
+def test_a_limit_may_count_days_from_midnight(tmp_path: Path) -> None:
+    written = row('count = 5\nof = "external recipients"\nsince_midnight = true\nscope = "tenant"')
+    assert limits(tmp_path, written) == (
+        Limit(Scope.TENANT, Unit.EXTERNAL_RECIPIENTS, 5, DAY_S, since_midnight=True),
+    )
+
+
+def test_the_tenants_limit_follows_from_its_licences(tmp_path: Path) -> None:
+    tenant = '[tenant]\ndomains = ["Contoso.com", "*.contoso.com"]\nlicences = 100'
+    configuration = reading(tmp_path, SUBMISSION, tenant)
+    assert configuration.routes[0].limits[-1] == Limit(Scope.TENANT, Unit.EXTERNAL_RECIPIENTS, 22_059, DAY_S)
+    assert configuration.tenant.domains == ("contoso.com", "*.contoso.com")
+
+
+def test_the_tenants_limit_holds_for_routes_that_microsoft_counts_only(tmp_path: Path) -> None:
+    tenant = '[tenant]\ndomains = ["contoso.com"]\nexternal_recipients_per_day = 77'
+    assert limits(tmp_path, LOGIN, tenant) == ()
+    assert limits(tmp_path, LOGIN + 'kind = "high-volume"', tenant) == ()
+    assert limits(tmp_path, 'kind = "connector"', tenant) == (
+        Limit(Scope.TENANT, Unit.EXTERNAL_RECIPIENTS, 77, DAY_S),
+    )
+
+
+def test_without_domains_everybody_is_external_and_that_is_said(tmp_path: Path) -> None:
+    warnings = reading(tmp_path, SUBMISSION, "[tenant]\nlicences = 0").warnings
+    assert any(warning.startswith("tenant.domains: is missing") for warning in warnings)
+
+
+def test_too_many_connections_for_one_mailbox_are_told(tmp_path: Path) -> None:
+    second = TEXT.partition("[[route]]")[2].replace('"r"', '"s"') + SUBMISSION
+    first = SUBMISSION + 'senders = ["contoso.com"]'
+    warnings = reading(tmp_path, first, "[[route]]" + second).warnings
+    told = "route[1].connections: with this route there are 6 for the mailbox orders@"
+    assert any(warning.startswith(told) for warning in warnings)
+    assert not any("connections" in warning for warning in reading(tmp_path, first).warnings)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ('count = 0\nof = "messages"\nper = 1', "route[0].limit[0].count: must be at least 1"),
+        ('count = 1\nof = "mails"\nper = 1', "route[0].limit[0].of: must be one of"),
+        ('count = 1\nof = "messages"', "route[0].limit[0].per: is missing"),
+        ('count = 1\nof = "messages"\nper = 1\nsince_midnight = true', "exclude each other"),
+        ('count = 1\nof = "messages"\nper = "500ms"', "whole seconds"),
+        ('count = 1\nof = "messages"\nper = "2000d"', "whole seconds"),
+        ('count = 1\nof = "messages"\nper = 1\nscope = "mailbox"', "has no username"),
+        ('count = 1\nof = "messages"\nperr = 1', 'did you mean "per"'),
+    ],
+)
+def test_a_limit_that_means_nothing_is_a_problem(tmp_path: Path, written: str, words: str) -> None:
+    assert words in problem(tmp_path, row(written))
+
+
+def test_two_limits_for_the_same_are_a_problem(tmp_path: Path) -> None:
+    twice = row('count = 1\nof = "messages"\nper = 60') + "\n" + row('count = 2\nof = "messages"\nper = "1m"')
+    assert "one before it" in problem(tmp_path, twice)
+
+
+@pytest.mark.parametrize("domain", ["contoso", "a@contoso.com", "*", "*.*.com", ".contoso.com", ""])
+def test_a_domain_that_is_none_is_a_problem(tmp_path: Path, domain: str) -> None:
+    assert "tenant.domains[0]" in problem(tmp_path, "", f'[tenant]\ndomains = ["{domain}"]')
+
+
+def test_two_ways_to_say_the_tenants_limit_are_a_problem(tmp_path: Path) -> None:
+    tenant = '[tenant]\ndomains = ["contoso.com"]\nlicences = 1\nexternal_recipients_per_day = 1'
+    assert "exclude each other" in problem(tmp_path, "", tenant)
