@@ -2,7 +2,7 @@
 
 # ruff: noqa: SIM117 (the next hop stands in the outer "with", the relay in the inner one)
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from relay.deliver.connection import Connection
@@ -187,6 +187,9 @@ class NoOwner:
         raise AssertionError(connection)
 
     def damaged(self, work: Work, error: SpoolError) -> None:
+        raise AssertionError(work)
+
+    def when_durable(self, work: Work, go: Callable[[], None]) -> None:
         raise AssertionError(work)
 
     def lost(self, connection: Connection, works: Sequence[Work], reason: str) -> None:
