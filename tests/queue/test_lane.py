@@ -41,3 +41,29 @@ def test_a_pause_has_a_reason_until_it_is_over() -> None:
     assert (paused.paused_until, paused.pause_reason) == (10.0, "down")
     paused.resume()
     assert (paused.paused_until, paused.pause_reason) == (0.0, "")
+
+
+def test_jobs_that_stand_aside_are_not_counted_and_come_back_oldest_first() -> None:
+    tested = lane()
+    for id in (1, 2, 3, 4):
+        tested.push(Job(id, tested))
+    for _ in range(3):
+        tested.park(tested.pop())
+    assert (len(tested), tested.parked) == (1, 3)
+    tested.unpark()
+    assert (tested.pop().id, tested.pop().id, tested.parked) == (1, 4, 2)
+    for _ in range(3):
+        tested.unpark()
+    assert [tested.pop().id, tested.pop().id] == [2, 3]
+    assert (len(tested), tested.parked) == (0, 0)
+
+
+def test_a_trouble_is_told_before_a_limit() -> None:
+    tested = lane()
+    tested.throttle(9.0, "a limit")
+    tested.pause(5.0, "a trouble")
+    assert tested.pause_reason == "a trouble"
+    tested.resume()
+    assert (tested.pause_reason, tested.throttled_until) == ("a limit", 9.0)
+    tested.release()
+    assert (tested.pause_reason, tested.throttled_until) == ("", 0.0)
