@@ -14,7 +14,7 @@ from functools import partial
 from relay.budget.answer import Taken, Wait
 from relay.budget.ledger import Ledger
 from relay.budget.limit import DAY_S, Charge, Limit, Scope, Unit
-from relay.budget.priority import Priority
+from relay.message.priority import Priority
 
 LIMITS = [
     Limit(Scope.MAILBOX, Unit.MESSAGES, 30, 60),

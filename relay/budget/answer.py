@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from relay.budget.account import Account
 from relay.budget.limit import Limit, Place
-from relay.budget.priority import Priority
+from relay.message.priority import Priority
 
 Parts = list[tuple[Account, int]]
 

@@ -24,9 +24,9 @@ from relay.budget.account import Account
 from relay.budget.answer import Answer, Parts, Taken, refusal
 from relay.budget.journal import Batch, Journal
 from relay.budget.limit import Charge, Limit, LimitTable, Place, Unit
-from relay.budget.priority import Priority
 from relay.budget.row import Row, sort_rows
 from relay.budget.usage import Usage, usage_of
+from relay.message.priority import Priority
 
 _BULK = Priority.BULK
 _PATROL = 2

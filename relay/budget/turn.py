@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from relay.budget.answer import Taken, TooLarge, Wait
 from relay.budget.ledger import Ledger
 from relay.budget.limit import Charge
-from relay.budget.priority import Priority
+from relay.message.priority import Priority
 
 SHARES = {Priority.HIGH: 16, Priority.NORMAL: 4, Priority.BULK: 1}
 """Of 21 sends with all three waiting."""

@@ -21,8 +21,9 @@ most GRAINS + 1 entries. A limit since midnight has one entry a day.
 from collections import deque
 from itertools import islice
 
+from relay.budget.headroom import PACED_BELOW, headroom
 from relay.budget.limit import DAY_US, SECOND_US, Limit
-from relay.budget.priority import PACED_BELOW, Priority, headroom
+from relay.message.priority import Priority
 
 EXACT_COUNT = 1024
 """30 a minute and 100 an hour are kept exactly; 10,000 a day for 1,000 mailboxes would take a gigabyte."""

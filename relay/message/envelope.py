@@ -7,6 +7,8 @@ Addresses and DSN parameters stay the bytes the client sent (RFC 5321 section
 
 from msgspec import Struct
 
+from relay.message.priority import Priority
+
 
 class Recipient(Struct, frozen=True, array_like=True):
     """One forward-path with its DSN parameters and the route chosen at RCPT."""
@@ -46,6 +48,17 @@ class Envelope(Struct, frozen=True, array_like=True):
     """ENVID as given, still xtext (RFC 3461 section 4.4); empty when absent."""
     message_id: bytes = b""
     """The Message-ID field's value, for the trace; empty when it could not be read."""
+    account: str = ""
+    """Name of the client that proved who it is; empty for one known by its network only."""
+    priority: Priority = Priority.NORMAL
+    campaign: str = ""
+    """What the mail belongs to, as its sender calls it; empty: nothing."""
+    not_before: float = 0.0
+    """Not to be tried before then, seconds since the epoch; 0: at once."""
+    deadline: float = 0.0
+    """Not to be tried after then, seconds since the epoch; 0: as long as its route allows."""
+    original_sender: bytes | None = None
+    """The reverse-path the client gave where we wrote another; None: `sender` is the client's own."""
 
     def routes(self) -> tuple[str, ...]:
         """The distinct routes of the recipients, in order of first use."""

@@ -54,7 +54,7 @@ class Assignment(Struct, frozen=True):
 
 def without_logins(routes: Iterable[Route]) -> tuple[Route, ...]:
     """The routes for a process that chooses between them and logs in nowhere: it holds no secrets."""
-    return tuple(replace(route, credentials=None) for route in routes)
+    return tuple(replace(route, credentials=None, mailboxes=(), mailbox_rules=()) for route in routes)
 
 
 def encode(assignment: Assignment) -> bytes:

@@ -198,9 +198,7 @@ class Incoming:
         """It is on the disk: tell the deliverer, the trace and the client."""
         common, envelope = self._common, change.envelope
         name = self._name
-        common.handover.announce(
-            Queued(envelope.id, envelope.received_at, envelope.size, envelope.chunks, envelope.routes())
-        )
+        common.handover.announce(Queued.of(envelope))
         common.record(
             Accepted(
                 name,

@@ -38,6 +38,20 @@ class Credentials(Struct, frozen=True, tag="password"):
         return [("username", self.username)]
 
 
+Login = Credentials | OAuth
+"""How to log in to one mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRule:
+    """Which mailboxes may send for some senders."""
+
+    mailboxes: tuple[str, ...]
+    """User names of logins; several are a pool, each of which has the right to send as the sender."""
+    senders: tuple[str, ...] = ()
+    """Written as in `Route.senders`; empty: every sender no other rule speaks of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One `[[route]]` of the configuration."""
@@ -51,7 +65,11 @@ class Route:
     """Certificates to trust instead of the system's."""
     client_certificate: str | None = None
     client_key: str | None = None
-    credentials: Credentials | OAuth | None = None
+    credentials: Login | None = None
+    """The one login, for every sender."""
+    mailboxes: tuple[Login, ...] = ()
+    """Several instead of `credentials`; `relay.route.mailbox` says which sender uses which."""
+    mailbox_rules: tuple[MailboxRule, ...] = ()
     kind: Kind = Kind.SMTP
     """Which of Microsoft's ways in this is; its preset has filled in what was left out."""
     ipv4_only: bool = False

@@ -61,7 +61,7 @@ class _Rules:
         self._cache: dict[bytes, int] = {}
         for index, patterns in enumerate(rules):
             for pattern in patterns:
-                self._first.setdefault(_key_of_rule(pattern), index)
+                self._first.setdefault(rule_key(pattern), index)
 
     def first(self, address: bytes) -> int:
         """The lowest index of a route with a rule that matches, or `none`."""
@@ -69,14 +69,14 @@ class _Rules:
             return self._none
         index = self._cache.get(address)
         if index is None:
-            index = min((self._first.get(key, self._none) for key in _keys_of(address)), default=self._none)
+            index = min((self._first.get(key, self._none) for key in keys_of(address)), default=self._none)
             if len(self._cache) >= CACHE_MAX:
                 self._cache.clear()
             self._cache[address] = index
         return index
 
 
-def _key_of_rule(pattern: str) -> bytes:
+def rule_key(pattern: str) -> bytes:
     """A rule as it stands in the dictionary; domains begin with `@` and subdomains with `.`."""
     key = pattern.strip().lower().encode()
     if key.startswith(b"*."):
@@ -86,8 +86,8 @@ def _key_of_rule(pattern: str) -> bytes:
     return b"@" + key
 
 
-def _keys_of(address: bytes) -> Iterator[bytes]:
-    """Every key a rule could have that matches the address."""
+def keys_of(address: bytes) -> Iterator[bytes]:
+    """Every key a rule could have that matches the address, the narrowest first."""
     if not address:
         yield b"<>"
         return

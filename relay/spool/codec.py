@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from relay.errors import RecordDamaged
 from relay.message.envelope import Envelope
+from relay.message.priority import Priority
 from relay.spool.change import RecipientState
 from relay.spool.entry import BudgetRows, Entry
 from relay.spool.handover import Queued
@@ -119,15 +120,29 @@ class _RouteOnly(Struct, array_like=True, gc=False):
     route: str
 
 
+_SKIPPED = msgspec.Raw()
+
+
 class _QueuedOnly(Struct, array_like=True, gc=False):
     """The beginning of an Envelope: what the queue must know. msgspec skips the rest undecoded."""
 
     id: int
-    sender: msgspec.Raw
+    sender: bytes
     recipients: tuple[_RouteOnly, ...]
     received_at: float
     size: int
     chunks: int
+    client: str
+    helo: msgspec.Raw = _SKIPPED
+    is_8bit: msgspec.Raw = _SKIPPED
+    is_utf8: msgspec.Raw = _SKIPPED
+    ret: msgspec.Raw = _SKIPPED
+    envid: msgspec.Raw = _SKIPPED
+    message_id: msgspec.Raw = _SKIPPED
+    account: str = ""
+    priority: Priority = Priority.NORMAL
+    campaign: str = ""
+    not_before: float = 0.0
 
 
 class EntryReader:
@@ -149,7 +164,18 @@ class EntryReader:
         if len(routes) > 1:
             routes = tuple(dict.fromkeys(routes))
         routes = self._routes.setdefault(routes, routes)
-        return Queued(head.id, head.received_at, head.size, head.chunks, routes)
+        return Queued(
+            head.id,
+            head.received_at,
+            head.size,
+            head.chunks,
+            routes,
+            head.sender,
+            head.account or head.client,
+            head.priority,
+            head.campaign,
+            head.not_before,
+        )
 
     def entry(self, key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Entry:
         """The entry of one mail; RecordDamaged when a record is damaged."""

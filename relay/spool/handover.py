@@ -14,6 +14,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
+from relay.message.envelope import Envelope
+from relay.message.priority import Priority
+
 MAX_FRAME_BYTES = 4_194_304
 """A frame holds at most as many mails as one commit does; 4 MiB is 40,000 of them."""
 
@@ -27,6 +30,29 @@ class Queued(Struct, frozen=True, array_like=True):
     chunks: int
     routes: tuple[str, ...]
     """The distinct routes of its recipients: one job each."""
+    sender: bytes = b""
+    """Reverse-path, by which a route chooses the mailbox."""
+    source: str = ""
+    """Whose mail it is, for a fair order: the account, or the client's address."""
+    priority: Priority = Priority.NORMAL
+    campaign: str = ""
+    not_before: float = 0.0
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> "Queued":
+        """The hint for a mail."""
+        return cls(
+            envelope.id,
+            envelope.received_at,
+            envelope.size,
+            envelope.chunks,
+            envelope.routes(),
+            envelope.sender,
+            envelope.account or envelope.client,
+            envelope.priority,
+            envelope.campaign,
+            envelope.not_before,
+        )
 
 
 class Hello(Struct, frozen=True, tag=True):

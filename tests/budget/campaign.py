@@ -14,8 +14,8 @@ from heapq import heappop, heappush
 from relay.budget.answer import Taken, TooLarge, Wait
 from relay.budget.ledger import Ledger
 from relay.budget.limit import DAY_S, Charge, Limit, Scope, Unit
-from relay.budget.priority import Priority
 from relay.budget.turn import Turns
+from relay.message.priority import Priority
 from tests.budget.naive import SECOND, write
 
 MINUTE = Limit(Scope.MAILBOX, Unit.MESSAGES, 30, 60)

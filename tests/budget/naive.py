@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from relay.budget.limit import DAY_US, Limit
-from relay.budget.priority import Priority
 from relay.budget.row import Row
+from relay.message.priority import Priority
 
 SECOND = 1_000_000
 

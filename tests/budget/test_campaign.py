@@ -6,7 +6,7 @@ from bisect import bisect_left
 import pytest
 
 from relay.budget.limit import Limit
-from relay.budget.priority import Priority
+from relay.message.priority import Priority
 from tests.budget.campaign import COMMIT_US, DAY, MINUTE, TERRL, Campaign, Mail, Mailbox
 from tests.budget.naive import SECOND
 

@@ -14,9 +14,9 @@ from relay.budget.answer import Taken, TooLarge, Wait
 from relay.budget.journal import Batch
 from relay.budget.ledger import Ledger
 from relay.budget.limit import DAY_S, Charge, Limit, Scope, Unit
-from relay.budget.priority import Priority
 from relay.budget.row import Row
 from relay.budget.timeline import Timeline
+from relay.message.priority import Priority
 from tests.budget.naive import SECOND, Book, Send, earliest, most_in_any_window, write
 from tests.fakes.clock import FakeClock
 

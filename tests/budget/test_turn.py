@@ -6,8 +6,8 @@ from itertools import pairwise
 from relay.budget.answer import Taken, Wait
 from relay.budget.ledger import Ledger
 from relay.budget.limit import DAY_S, Charge, Limit, Scope, Unit
-from relay.budget.priority import Priority
 from relay.budget.turn import Turn, Turns
+from relay.message.priority import Priority
 
 HIGH, NORMAL, BULK = Priority
 SECOND = 1_000_000

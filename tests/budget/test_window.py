@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.budget.limit import DAY_S, DAY_US, Limit, Scope, Unit
-from relay.budget.priority import Priority
 from relay.budget.window import EXACT_COUNT, GRAINS, Window
+from relay.message.priority import Priority
 
 SECOND = 1_000_000
 MINUTE = Limit(Scope.MAILBOX, Unit.MESSAGES, 30, 60)

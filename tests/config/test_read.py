@@ -358,7 +358,7 @@ retry_factor = 3
         (SpoolOptions, model.SpoolTable, set[str]()),
         (Limits, model.LimitsTable, set[str]()),
         (DelivererOptions, model.DeliverTable, {"hostname", "handover_path"}),
-        (Route, model.RouteTable, {"credentials", "limits"}),
+        (Route, model.RouteTable, {"credentials", "limits", "mailboxes", "mailbox_rules"}),
     ],
 )
 def test_every_option_has_a_key(options: type, table: type[Table], elsewhere: set[str]) -> None:

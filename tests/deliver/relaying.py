@@ -77,7 +77,7 @@ class Relaying:
         )
         streams = [Stream(envelope.id, i, data) for i, data in enumerate(records) if i]
         self.store.apply([*streams, Accept(envelope, records[0])])
-        return Queued(envelope.id, envelope.received_at, envelope.size, envelope.chunks, envelope.routes())
+        return Queued.of(envelope)
 
     async def hint(self, *mails: Queued) -> None:
         """Tell the deliverer over its socket."""

@@ -1,4 +1,4 @@
-"""Priority: who goes first inside one budget, and what the others leave free.
+"""Headroom: what lower priorities leave free of a limit for higher ones.
 
 A lower priority may never use a budget up in one go, else a password reset waits
 for the end of the window. Two means, by the size of the limit:
@@ -11,23 +11,10 @@ for the end of the window. Two means, by the size of the limit:
   campaign by the day would turn five hours into twenty-four.
 """
 
-from enum import IntEnum
-
 PACED_BELOW = 1000
 """Limits below it are small: half a per cent of them would be less than five messages."""
 HEADROOM_PART = 200
 """Of a large limit, one part in 200 (0.5 %) is left to high priority."""
-
-
-class Priority(IntEnum):
-    """Lower is first."""
-
-    HIGH = 0
-    """One mail somebody waits for; may use whatever is free."""
-    NORMAL = 1
-    """May burst, but leaves headroom to high."""
-    BULK = 2
-    """Campaigns: spaced evenly, and leaves headroom to high."""
 
 
 def headroom(count: int) -> int:
