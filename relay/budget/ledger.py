@@ -107,6 +107,11 @@ class Ledger:
                 account.adopt(count)
                 self._journal.dirty[account] = None
 
+    def used(self, place: Place, limit: Limit) -> int:
+        """How much of one limit is in use, as of the last question."""
+        accounts = self._accounts.get(place, ())
+        return next((each.open + each.held for each in accounts if each.limit == limit), 0)
+
     @property
     def durable(self) -> int:
         """The last batch up to which all is on the disk; sends up to this serial may leave."""

@@ -75,10 +75,14 @@ class Limit:
     window_s: int = 0
     since_midnight: bool = False
     key: str = ""
+    least: int = 0
+    """Not known but learnt: between this and `count`, by what the next hop refuses; 0: known."""
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ValueError(f"a limit of {self.count} lets nothing pass: at least 1")
+        if not 0 <= self.least <= self.count:
+            raise ValueError(f"a limit is learnt from {self.count} down to {self.least}: not above it")
         if self.unit is Unit.CONNECTIONS:
             if self.window_s or self.since_midnight:
                 raise ValueError("connections are counted as they stand: no window")

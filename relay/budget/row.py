@@ -3,6 +3,7 @@
     00 <name>                                                       | what the timeline knows
     01 <scope> <unit> <kind> <window_s: 4> <key> <release: 8>       | <amount: 8>
     02 <scope> <unit> <key>                                         | <learnt count: 8>
+    03 <name>                                                       | what has stopped (relay.queue.breaker)
 
 Numbers are unsigned and big endian. A release of OPEN marks the sends whose end is
 not known, and sorts behind all others. A row whose value is None is to be deleted.
@@ -20,6 +21,7 @@ Row = tuple[bytes, bytes | None]
 TIME = b"\x00"
 USE = b"\x01"
 LEARNT = b"\x02"
+BREAKER = b"\x03"
 NOW = TIME + b"now"
 """The ledger's own time when the rows were written."""
 OPEN = (1 << 64) - 1

@@ -13,6 +13,7 @@ gathers.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from relay.budget.answer import Taken, TooLarge, Wait
 from relay.budget.ledger import Ledger
@@ -31,6 +32,18 @@ class Turn:
     answer: Taken | TooLarge
 
 
+class Heads(Protocol):
+    """The first mail of each priority, looked at only when it is its turn."""
+
+    def charges(self, priority: Priority) -> Sequence[Charge] | None:
+        """What it is to be charged; None when of that priority nothing waits after all."""
+        ...
+
+    def steps_aside(self, priority: Priority, wait: Wait) -> bool:
+        """It must wait: does it let others of its priority past? Then another one is the first."""
+        ...
+
+
 class Turns:
     """The order inside one budget."""
 
@@ -41,46 +54,53 @@ class Turns:
         """Who comes anew starts here: not waiting gathers no claim."""
         self._high_is_next = False
 
-    def next(self, ledger: Ledger, heads: Mapping[Priority, Sequence[Charge]], now: int) -> Turn | Wait:
-        """Who goes now, with the charges taken; or how long all must wait.
+    def next(
+        self, ledger: Ledger, waiting: Collection[Priority], heads: Heads, now: int
+    ) -> Turn | Wait | None:
+        """Who goes now, with the charges taken; how long all must wait; None when nobody is left.
 
-        `heads` has the charges of the first mail of each priority that waits; at least one.
+        `waiting` are the priorities of which mail waits.
         """
         gathering: set[tuple[object, ...]] = set()
         first: Wait | None = None
-        for priority in self._order(heads):
-            charges = heads[priority]
-            if (
-                gathering
-                and priority is not Priority.HIGH
-                and not gathering.isdisjoint(c[:3] for c in charges)
-            ):
-                continue
-            answer = ledger.take(charges, now, priority)
-            if isinstance(answer, Wait):
+        for priority in self.order(waiting):
+            while (charges := heads.charges(priority)) is not None:
+                if (
+                    gathering
+                    and priority is not Priority.HIGH
+                    and not gathering.isdisjoint(c[:3] for c in charges)
+                ):
+                    break
+                answer = ledger.take(charges, now, priority)
+                if not isinstance(answer, Wait):
+                    if isinstance(answer, Taken):
+                        self.went(priority, waiting)
+                    return Turn(priority, answer)
+                if heads.steps_aside(priority, answer):
+                    continue
                 gathering |= answer.short
                 first = answer if first is None else _sooner(first, answer)
-                continue
-            if isinstance(answer, Taken):
-                self._went(priority, heads)
-            return Turn(priority, answer)
-        assert first is not None, "somebody waits"
+                break
         return first
 
-    def _order(self, waiting: Collection[Priority]) -> list[Priority]:
+    def order(self, waiting: Collection[Priority]) -> list[Priority]:
+        """Who is asked first, second, third."""
+        if len(waiting) == 1:
+            return list(waiting)
         order = sorted(waiting, key=lambda priority: (self._pass(priority), priority))
         if self._high_is_next and Priority.HIGH in order:
             order.remove(Priority.HIGH)
             order.insert(0, Priority.HIGH)
         return order
 
-    def _pass(self, priority: Priority) -> float:
-        return max(self._passes[priority], self._reached)
-
-    def _went(self, priority: Priority, waiting: Collection[Priority]) -> None:
+    def went(self, priority: Priority, waiting: Collection[Priority]) -> None:
+        """One of those that waited has gone."""
         self._reached = min(map(self._pass, waiting))
         self._passes[priority] = self._pass(priority) + self._strides[priority]
         self._high_is_next = priority is not Priority.HIGH and Priority.HIGH in waiting
+
+    def _pass(self, priority: Priority) -> float:
+        return max(self._passes[priority], self._reached)
 
 
 def _sooner(one: Wait, other: Wait) -> Wait:

@@ -24,6 +24,11 @@ class Address:
     ip: str
     port: int
 
+    @property
+    def is_ipv6(self) -> bool:
+        """Which of both."""
+        return ":" in self.ip
+
     def __str__(self) -> str:
         ip = f"[{self.ip}]" if ":" in self.ip else self.ip
         return f"{ip}:{self.port}" if self.host == self.ip else f"{self.host} ({ip}:{self.port})"

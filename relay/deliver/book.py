@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from relay.budget.ledger import Ledger
-from relay.budget.limit import Charge, Limit, Place
+from relay.budget.limit import Charge, Limit, Place, Unit
 from relay.budget.row import TIME, USE, Row, read_use
 from relay.budget.timeline import Timeline
 from relay.clock import Clock
 from relay.route.route import Route
-from relay.route.tariff import Tariff, limits_in_force
-from relay.route.tenant import Tenant
+from relay.route.tariff import limits_in_force
 from relay.spool.change import Budget
 from relay.spool.spool import Spool
 from relay.trace import event as trace
@@ -31,16 +30,13 @@ class Book:
 
     ledger: Ledger
     timeline: Timeline
-    tariffs: dict[str, Tariff]
-    """By route; of those that have limits."""
 
 
 def open_book(
-    spool: Spool, routes: Iterable[Route], tenant: Tenant, clock: Clock, boot: str, record: trace.Record
+    spool: Spool, routes: Iterable[Route], clock: Clock, boot: str, record: trace.Record
 ) -> Book | None:
-    """None when no route has a limit. `boot` names this running of the machine; SpoolError."""
-    routes = tuple(routes)
-    limits = limits_in_force(routes)
+    """None when no route has a limit over a time. `boot` names this running of the machine; SpoolError."""
+    limits = [limit for limit in limits_in_force(routes) if limit.unit is not Unit.CONNECTIONS]
     if not limits:
         return None
     rows, damaged = _readable(spool)
@@ -58,8 +54,7 @@ def open_book(
         for key, reason in damaged:
             record(trace.RecordQuarantined("budget", key.hex(), f"{reason}; all limits count as used up"))
     _write_back(spool, ledger, [*((key, None) for key, _ in damaged), *timeline.rows()])
-    tariffs = {route.name: Tariff(route, limits, tenant) for route in routes}
-    return Book(ledger, timeline, {name: tariff for name, tariff in tariffs.items() if tariff.places})
+    return Book(ledger, timeline)
 
 
 def _readable(spool: Spool) -> tuple[list[Row], list[tuple[bytes, str]]]:

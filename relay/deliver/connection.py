@@ -16,6 +16,7 @@ from relay import tls
 from relay.clock import Clock
 from relay.deliver.work import Work
 from relay.errors import ProtocolError, SpoolError
+from relay.m365.acceptance import session_id
 from relay.m365.classify import classify
 from relay.route.route import Route
 from relay.smtp.client import (
@@ -75,10 +76,18 @@ class Connection(asyncio.BufferedProtocol):
         clock: Clock,
         owner: Owner,
         ends_at: float = float("inf"),
+        is_ipv6: bool = False,
+        age_s: float | None = None,
     ) -> None:
-        """`ends_at` (monotonic): what it logs in with holds no longer."""
+        """`ends_at` (monotonic): what it logs in with holds no longer; `age_s` instead of the route's."""
         self.client = client
         self.host = host
+        self.is_ipv6 = is_ipv6
+        self.place: object = None
+        """What it holds of the connections that several pools share."""
+        self.ended_by: Reply | None = None
+        """What the next hop said when it ended the session of its own accord."""
+        self._age_s = route.connection_age_s if age_s is None else age_s
         self.mails = 0
         """Transactions that came to an end."""
         self.opened_at = self.active_at = clock.monotonic()
@@ -99,6 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._is_paused = False
         self._is_leaving = False
+        self._is_cut = False
         self._next_record = 0
         self._reason = ""
         self.was_asked_to_leave = False
@@ -259,12 +269,14 @@ class Connection(asyncio.BufferedProtocol):
     def _take(self, event: Event) -> None:
         match event:
             case ContentWanted(transaction):
-                self._send_content(transaction)
+                if not self._is_cut:
+                    self._send_content(transaction)
             case Completed(transaction):
                 self.mails += 1
                 work = self._works.pop(transaction)
                 self._owner.completed(self, work, transaction.replies())
             case Ended(reply):
+                self.ended_by = reply
                 self._reason = self._reason or f"the next hop ended the session: {reply}"
                 self._is_leaving = True
                 self._close()
@@ -314,7 +326,22 @@ class Connection(asyncio.BufferedProtocol):
         if self.mails + len(self._works) >= limit:
             return True
         now = self._clock.monotonic()
-        return now >= self._ends_at or now - self.opened_at >= route.connection_age_s
+        return now >= self._ends_at or now - self.opened_at >= self._age_s
+
+    @property
+    def session(self) -> str:
+        """The next hop's id of the session, where it tells one."""
+        return session_id(self.client.greeting) if self.client.greeting is not None else ""
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Nothing that is under way can have been taken: it may be hung up on."""
+        return not any(work.transaction.content_begun for work in self._works.values())
+
+    def cut(self, reason: str) -> None:
+        """Hang up, where nothing can have been taken: what is under way goes back untried."""
+        self.was_asked_to_leave = self._is_cut = True
+        self.abort(reason)
 
     def retire(self, reason: str) -> None:
         """Take no more mail, end what is under way, then say goodbye."""

@@ -11,26 +11,41 @@ whoever keeps the process alive starts it again, which reads everything anew.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
+from relay.budget.connection import Connections
 from relay.clock import Clock
 from relay.deliver.book import Book
+from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
-from relay.deliver.gate import CallLater
+from relay.deliver.desk import Desk
+from relay.deliver.gate import CallLater, Gate
 from relay.deliver.handover import HandoverServer
+from relay.deliver.learner import Learner
 from relay.deliver.login import Tokens
 from relay.deliver.opening import Opener
 from relay.deliver.options import DelivererOptions
 from relay.deliver.pool import Pool
+from relay.deliver.reach import Reach
 from relay.deliver.register import Register
-from relay.deliver.settlement import Committer, Settlement
-from relay.deliver.work import Bench, Later, Work
+from relay.deliver.settlement import Committer, Settlement, Via
+from relay.deliver.sharing import Sharing
+from relay.deliver.spill import Spill
+from relay.deliver.verdict import Verdicts
+from relay.deliver.work import Bench
 from relay.errors import RecordDamaged, SpoolError
+from relay.m365.row import Scope
+from relay.queue.breaker import StopKey
 from relay.queue.job import Job
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
-from relay.route.route import Route
+from relay.queue.supply import Supply
+from relay.route.route import Login, Route
 from relay.route.table import RouteTable
+from relay.route.tariff import Tariff, limits_in_force
+from relay.route.tenant import Tenant
 from relay.smtp.reply import Reply
+from relay.spool.change import Budget
 from relay.spool.handover import Queued
 from relay.spool.spool import Spool
 from relay.trace import event as trace
@@ -39,10 +54,6 @@ DRAIN_POLL_S = 0.01
 """How often a drain looks whether all is done: it happens once in a process's life."""
 ABORT_DEADLINE_S = 1.0
 """How long a drain waits, once it has hung up, for the last outcomes to be committed."""
-
-
-ASIDE_MAX = 256
-"""Mails that stand aside, looked at in one go: about 10 ms; the rest in the next turn."""
 
 
 class Deliverer:
@@ -60,9 +71,12 @@ class Deliverer:
         tokens: Tokens | None = None,
         book: Book | None = None,
         later: CallLater | None = None,
+        tenant: Tenant | None = None,
+        acted_at: float = 0.0,
     ) -> None:
         """`rng` is uniform in [0, 1), for jitter; `tokens` for routes that log in with one; `book` for
-        routes with limits; `later` instead of the loop's timers."""
+        routes with limits over a time; `later` instead of the loop's timers; `acted_at`: when the
+        administrator started or reloaded the relay, seconds since the epoch. SpoolError."""
         self._options = options
         self._routes = routes
         self._store = store
@@ -70,6 +84,8 @@ class Deliverer:
         self._clock = clock
         self._rng = rng
         self._tokens = tokens
+        self._later = later or asyncio.get_running_loop().call_later
+        self._tenant = tenant or Tenant()
         self._queue = Queue(self._route_named)
         self._bench = Bench(store, options.recipients_max)
         self._settlement = Settlement(options, self._queue, self._bench, committer, record, clock, rng)
@@ -77,12 +93,54 @@ class Deliverer:
         self._settlement.pushed = self._pushed
         self._register = Register(store, self._queue, self._bench, options, record, clock)
         self._handover = HandoverServer(options.handover_path, options.receivers_max, self)
-        self._budgets: Budgets | None = None
+        self._limits = limits_in_force(routes.routes)
+        self._has_book = book is not None
+        budgets = None
         if book is not None:
-            later = later or asyncio.get_running_loop().call_later
-            parts = (record, clock, later, options.settle_retry_s, self._reopened)
-            self._budgets = Budgets(book, committer.submit, self._settlement, *parts)
-        self._pools: dict[Lane, Pool] = {}
+            budgets = Budgets(book, committer.submit, clock, self._later, options.settle_retry_s)
+        self._breakers = Breakers(
+            self._queue.denials, options, committer.submit, record, clock, rng, self._later, self._woken
+        )
+        connections = Connections(self._limits)
+        self._sharing = Sharing(connections)
+        ledger = None if budgets is None else budgets.ledger
+        learner = Learner(
+            self._limits,
+            store.budget_rows().rows,
+            connections,
+            ledger,
+            record,
+            clock,
+            lambda rows: committer.submit(Budget(tuple(rows)), _whatever),
+        )
+        spill = Spill(self._queue, self._breakers, lambda route, work: None, record, self._reopened)
+        self._desk = Desk(
+            store,
+            self._queue,
+            self._bench,
+            self._settlement,
+            self._breakers,
+            spill,
+            budgets,
+            self._tenant,
+            clock,
+            self._later,
+            self._reopened,
+            self._set_aside,
+            self._break,
+        )
+        self._verdicts = Verdicts(
+            self._queue,
+            self._desk,
+            self._settlement,
+            self._breakers,
+            learner,
+            self._sharing,
+            record,
+            options.losses_max,
+        )
+        self._pools: dict[tuple[str, str], Pool] = {}
+        self._pools_of: dict[Lane, tuple[Pool, ...]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._life: asyncio.Task[None] | None = None
         self._trouble: asyncio.Future[None] | None = None
@@ -90,6 +148,7 @@ class Deliverer:
         self._to_scan: dict[int, int] = {}
         """Receiver slots with the first id to look from."""
         self._is_scanning = False
+        self._breakers.restore(store, acted_at)
 
     async def start(self) -> None:
         """Returns when the queue is rebuilt and mail flows; SpoolError, OSError."""
@@ -113,7 +172,7 @@ class Deliverer:
 
     async def drain(self, deadline_s: float) -> None:
         """Start nothing new, let what is in flight end and be committed, at most so long; then hang up."""
-        self._is_draining = True
+        self._is_draining = self._desk.is_draining = True
         self._handover.close()
         for pool in self._pools.values():
             pool.drain()
@@ -122,8 +181,8 @@ class Deliverer:
             pool.abort()
         # What the hang-ups leave behind is settled before the caller closes the committer.
         await self._rest(ABORT_DEADLINE_S)
-        if self._budgets is not None:
-            self._budgets.close()
+        self._desk.close()
+        self._breakers.close()
         if self._trouble is not None and not self._trouble.done():
             self._trouble.set_result(None)
         if self._life is not None:
@@ -137,7 +196,7 @@ class Deliverer:
 
     @property
     def _is_busy(self) -> bool:
-        if self._budgets is not None and self._budgets.is_busy:
+        if self._desk.is_busy:
             return True
         return self._settlement.unsettled > 0 or any(pool.size for pool in self._pools.values())
 
@@ -150,7 +209,7 @@ class Deliverer:
             try:
                 await asyncio.wait([trouble])
             finally:
-                self._is_draining = True
+                self._is_draining = self._desk.is_draining = True
                 ticking.cancel()
                 for pool in self._pools.values():
                     pool.drain()
@@ -162,19 +221,24 @@ class Deliverer:
             await asyncio.sleep(self._options.tick_s)
             for _ in self._queue.due(self._clock.now(), self._options.deferred_slice):
                 pass
+            for lane in list(self._queue.lanes):
+                if len(lane):
+                    self._pump(lane)
             for pool in list(self._pools.values()):
                 pool.check()
-                if pool.is_stuck:
-                    self._expire(pool.lane)
+            for lane in list(self._queue.lanes):
+                if len(lane) and all(pool.is_stuck for pool in self._pools_for(lane)):
+                    self._expire(lane)
             self._sample()
 
     def _sample(self) -> None:
         depth = self._queue.depth()
         connections = sum(pool.open_connections for pool in self._pools.values())
         oldest_seconds = 0.0 if depth.oldest_at is None else max(0.0, self._clock.now() - depth.oldest_at)
-        throttled = 0 if self._budgets is None else self._budgets.throttled
         waiting = (depth.ready, depth.deferred, depth.held)
-        self._record(trace.QueueDepth(*waiting, connections, oldest_seconds, throttled))
+        self._record(
+            trace.QueueDepth(*waiting, connections, oldest_seconds, self._desk.throttled, len(self._breakers))
+        )
 
     def _expire(self, lane: Lane) -> None:
         """Jobs of a stuck lane that are too old are held; the oldest stand first."""
@@ -182,22 +246,30 @@ class Deliverer:
             job = lane.peek()
             if job is None or job.queued_at + lane.route.expire_s > self._clock.now():
                 return
-            work = self._oldest(lane, 0)
+            work = self._desk.read(job, 0)
             if work is None:
                 return
-            reply = Reply(451, "4.4.7", f"too old, and the route is stuck: {lane.pause_reason}")
-            self._settlement.settle(work, (reply,) * len(work.indices), ", ".join(lane.route.hosts))
+            lane.pop(job.priority)
+            reply = Reply(451, "4.4.7", f"too old, and the route is stuck: {self._reason(lane)}")
+            self._settlement.settle(work, (reply,) * len(work.indices), Via(", ".join(lane.route.hosts)))
+
+    def _reason(self, lane: Lane) -> str:
+        """Why nothing of a lane goes."""
+        if lane.key.stopped:
+            return self._breakers.reason(lane.key.stopped)
+        reasons = dict.fromkeys(pool.reason for pool in self._pools_for(lane))
+        return lane.reason or "; ".join(reason for reason in reasons if reason)
 
     # Hints.
 
     def take(self, mails: Sequence[Queued]) -> None:
         """Mails a receiver has committed."""
-        lanes: set[Lane] = set()
+        lanes: dict[Lane, None] = {}
         for mail in mails:
-            if self._register.enter(mail):
-                lanes.update(map(self._queue.lane, mail.routes))
+            for job in self._register.enter(mail):
+                lanes[job.lane] = None
         for lane in lanes:
-            self._pool(lane).pump()
+            self._pump(lane)
 
     def rescan(self, slot: int, first_id: int) -> None:
         """Look for mails of a receiver that may have come without a hint.
@@ -222,68 +294,7 @@ class Deliverer:
         finally:
             self._is_scanning = False
 
-    # Work for the pools.
-
-    def next_work(self, lane: Lane, recipients_max: int) -> Work | None:
-        """The lane's oldest job that may start, read from the spool and charged; None when there is none."""
-        gate = None if self._budgets is None else self._budgets.gate(lane)
-        if gate is None:
-            return self._oldest(lane, recipients_max)
-        for _ in range(ASIDE_MAX):
-            if lane.throttled_until:
-                return None
-            work = self._oldest(lane, recipients_max)
-            if work is None:
-                if not gate.refill():
-                    return None
-            elif gate.admit(work):
-                return work
-        asyncio.get_running_loop().call_soon(self._reopened, lane)
-        return None
-
-    def _oldest(self, lane: Lane, recipients_max: int) -> Work | None:
-        while len(lane) and self._settlement.may_start() and not self._is_draining:
-            job = lane.pop()
-            try:
-                work = self._bench.work(job, self._clock.now(), recipients_max)
-            except RecordDamaged as error:
-                self._set_aside(job, error)
-                continue
-            except SpoolError as error:
-                self._break(error)
-                return None
-            match work:
-                case Work():
-                    return work
-                case Later(at):
-                    self._queue.defer(job, at)
-                case None:
-                    # A hint for a mail that is gone, or a route with nobody left to write to.
-                    self._settlement.drop(job)
-        return None
-
-    def content(self, work: Work, index: int) -> bytes:
-        """A further record of the mail; SpoolError."""
-        return self._store.content(work.envelope.id, index)
-
-    def when_durable(self, work: Work, go: Callable[[], None]) -> None:
-        """Call `go` when the charge of the mail is on the disk."""
-        assert self._budgets is not None
-        self._budgets.when_durable(work, go)
-
-    def ended(self, work: Work) -> None:
-        """The end of a mail that was charged."""
-        assert self._budgets is not None
-        self._budgets.ended(work)
-
-    def damaged(self, work: Work, error: SpoolError) -> None:
-        """The mail's content cannot be read: moved aside when the record is to blame, else the spool is."""
-        if work.taken is not None:
-            self.ended(work)
-        if isinstance(error, RecordDamaged):
-            self._set_aside(work.job, error)
-        else:
-            self._break(error)
+    # Trouble of the spool.
 
     def _set_aside(self, job: Job, error: RecordDamaged) -> None:
         try:
@@ -295,7 +306,7 @@ class Deliverer:
     def _break(self, error: SpoolError) -> None:
         if self._trouble is not None and not self._trouble.done():
             self._trouble.set_exception(error)
-        self._is_draining = True
+        self._is_draining = self._desk.is_draining = True
 
     # Pools.
 
@@ -303,19 +314,52 @@ class Deliverer:
         # A route that is configured no more keeps its mail: a lane that cannot open says so.
         return self._routes.get(name) or Route(name=name, hosts=())
 
-    def _pool(self, lane: Lane) -> Pool:
-        pool = self._pools.get(lane)
+    def _pools_for(self, lane: Lane) -> tuple[Pool, ...]:
+        """Those that may send the lane's mail; none where it has stopped."""
+        pools = self._pools_of.get(lane)
+        if pools is None:
+            pools = self._pools_of[lane] = tuple(self._pool(lane.route, login) for login in lane.logins)
+            for pool in pools:
+                pool.gate.supply.lanes.append(lane)
+        return pools
+
+    def _pool(self, route: Route, login: Login | None) -> Pool:
+        key = (route.name, login.username.lower() if login else "")
+        pool = self._pools.get(key)
         if pool is None:
             assert self._tasks is not None
-            opener = Opener(lane.route, self._options, self._record, self._clock, self._rng, self._tokens)
-            parts = (self._options, self._record, self._clock, self._rng, self._tasks)
-            pool = self._pools[lane] = Pool(lane, opener, self, self._settlement, *parts)
+            tariff = Tariff(route, login, self._limits, self._tenant) if self._has_book else None
+            reach = Reach(route, login)
+            gate = Gate(
+                reach, tariff or None, Supply(), self._record, self._clock, self._later,
+                partial(self._gate_opened, key),
+            )  # fmt: skip
+            self._desk.add(gate)
+            options, record, clock, rng = self._options, self._record, self._clock, self._rng
+            opener = Opener(route, login, options, record, clock, rng, self._tokens)
+            pool = self._pools[key] = Pool(
+                gate,
+                opener,
+                self._desk,
+                self._verdicts,
+                self._sharing,
+                options,
+                record,
+                clock,
+                rng,
+                self._later,
+                self._tasks,
+            )
         return pool
 
-    def _pump_all(self) -> None:
+    def _pump(self, lane: Lane) -> None:
         if self._tasks is not None and not self._is_draining:
-            for lane in list(self._queue.lanes):
-                self._pool(lane).pump()
+            for pool in self._pools_for(lane):
+                pool.pump()
+
+    def _pump_all(self) -> None:
+        for lane in list(self._queue.lanes):
+            self._pump(lane)
 
     def _pushed(self, job: Job) -> None:
         """A job came back to its lane."""
@@ -324,4 +368,39 @@ class Deliverer:
     def _reopened(self, lane: Lane) -> None:
         """The lane may have work: let it be taken in the next turn, not in the midst of this one."""
         if self._tasks is not None and not self._is_draining:
-            asyncio.get_running_loop().call_soon(self._pool(lane).pump)
+            asyncio.get_running_loop().call_soon(self._pump, lane)
+
+    def _gate_opened(self, key: tuple[str, str]) -> None:
+        if self._tasks is not None and not self._is_draining:
+            asyncio.get_running_loop().call_soon(self._pools[key].pump)
+
+    def _woken(self, key: StopKey) -> None:
+        """Something that had stopped may go on."""
+        self._desk.woken(key)
+        stopped = {Scope.SENDER_AS: key.sender, Scope.SENDER_DOMAIN: f"@{key.key}"}.get(key.scope)
+        if stopped is not None:
+            for lane in [lane for lane in self._queue.lanes if lane.key.stopped == stopped]:
+                self._relane(lane, stopped)
+        if self._tasks is not None and not self._is_draining:
+            asyncio.get_running_loop().call_soon(self._pump_all)
+
+    def _relane(self, lane: Lane, stopped: str) -> None:
+        """Its mail goes back to where its senders' mail waits; the rest of it in the next turn."""
+        for _ in range(self._options.rebuild_slice):
+            job = lane.peek()
+            if job is None:
+                return
+            work = self._desk.read(job, 0)
+            if work is None:
+                break
+            proper = self._queue.lane(lane.key.route, work.envelope.sender)
+            if proper is lane:
+                return
+            lane.pop(job.priority)
+            proper.push(job)
+        if self._tasks is not None and not self._is_draining:
+            asyncio.get_running_loop().call_soon(self._relane, lane, stopped)
+
+
+def _whatever(error: SpoolError | None) -> None:
+    """What was learnt and is lost is learnt again."""

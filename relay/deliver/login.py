@@ -39,10 +39,12 @@ class Ticket:
 
 
 class Logins:
-    """Tickets for one route."""
+    """Tickets for one login of a route."""
 
-    def __init__(self, route: Route, tokens: Tokens | None, clock: Clock) -> None:
-        self._credentials = route.credentials
+    def __init__(
+        self, route: Route, credentials: Credentials | OAuth | None, tokens: Tokens | None, clock: Clock
+    ) -> None:
+        self._credentials = credentials
         # In clear only where the administrator asked for a connection without TLS.
         self._in_clear = route.tls is TlsMode.NONE
         self._tokens = tokens

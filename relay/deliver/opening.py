@@ -16,8 +16,10 @@ from relay.deliver.login import Logins, Ticket, Tokens
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
 from relay.identity.access import TokenRefused
-from relay.route.route import Route, TlsMode
+from relay.route.oauth import OAuth
+from relay.route.route import Credentials, Route, TlsMode
 from relay.smtp.client import Client, StartTls
+from relay.smtp.reply import Reply
 from relay.trace import event as trace
 
 _START_TLS = {
@@ -27,6 +29,8 @@ _START_TLS = {
     TlsMode.IMPLICIT: StartTls.NEVER,
 }
 
+AGE_JITTER = 0.25
+"""A connection lives for at least three quarters of the route's `connection_age`."""
 LOGIN_REFUSED = 535
 """RFC 4954 section 6: "Authentication credentials invalid"."""
 
@@ -34,30 +38,37 @@ LOGIN_REFUSED = 535
 class OpeningFailed(Exception):
     """No address gave a session; `is_fault`: each failed for a reason that somebody must mend."""
 
-    def __init__(self, reason: str, *, is_fault: bool) -> None:
+    def __init__(self, reason: str, *, is_fault: bool, reply: Reply | None = None) -> None:
         super().__init__(reason)
         self.is_fault = is_fault
+        self.reply = reply
+        """What a next hop said, where that is the reason; of several the last."""
 
 
 class Opener:
-    """Opens connections of one route."""
+    """Opens connections of one login of a route."""
 
     def __init__(
         self,
         route: Route,
+        login: Credentials | OAuth | None,
         options: DelivererOptions,
         record: trace.Record,
         clock: Clock,
         rng: Callable[[], float],
         tokens: Tokens | None = None,
     ) -> None:
-        """`tokens` where the route logs in with one."""
+        """`tokens` where it logs in with one."""
+        self.seconds = 0.0
+        """How long the last one took."""
         self._route = route
+        self._rng = rng
+        self._is_ipv4_only = False
         self._options = options
         self._record = record
         self._clock = clock
         self._book = AddressBook(route, options, clock, rng)
-        self._logins = Logins(route, tokens, clock)
+        self._logins = Logins(route, login, tokens, clock)
         self._context: tls.ClientContext | None = None
 
     async def open(self, owner: Owner) -> Connection:
@@ -70,6 +81,8 @@ class Opener:
             raise OpeningFailed(str(error), is_fault=True) from None
         except (Unresolved, TokenRefused) as error:
             raise OpeningFailed(str(error), is_fault=error.is_fault) from None
+        if self._is_ipv4_only:
+            addresses = [each for each in addresses if not each.is_ipv6] or addresses
         failures: list[tuple[Address, SessionRefused]] = []
         refused_at: set[str] = set()
         for address in addresses:
@@ -90,7 +103,12 @@ class Opener:
                 )
             return connection
         is_fault = all(why.is_fault for _, why in failures)
-        raise OpeningFailed("; ".join(f"{failed}: {why}" for failed, why in failures), is_fault=is_fault)
+        reason = "; ".join(f"{failed}: {why}" for failed, why in failures)
+        raise OpeningFailed(reason, is_fault=is_fault, reply=failures[-1][1].reply)
+
+    def use_ipv4(self) -> None:
+        """The next hop wants it so; nothing else, where the host has no such address."""
+        self._is_ipv4_only = True
 
     async def _log_in_at(
         self, address: Address, context: tls.ClientContext | None, owner: Owner, ticket: Ticket
@@ -128,7 +146,7 @@ class Opener:
             # RFC 7435 section 3: a handshake that fails must not stop mail that may go without.
             connection = await self._try(address, context, owner, StartTls.NEVER, ticket)
         self._book.worked(address)
-        seconds = self._clock.monotonic() - began_at
+        self.seconds = seconds = self._clock.monotonic() - began_at
         self._record(trace.ConnectionOpened(self._route.name, str(address), connection.tls, seconds))
         return connection
 
@@ -172,6 +190,9 @@ class Opener:
                         self._clock,
                         owner,
                         ticket.ends_at,
+                        address.is_ipv6,
+                        # Those that were opened together do not all end together.
+                        route.connection_age_s * (1 - AGE_JITTER * self._rng()),
                     ),
                     address.ip,
                     address.port,

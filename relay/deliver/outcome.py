@@ -1,4 +1,4 @@
-"""What replies mean for the recipients of a mail: delivered, tried again, or held.
+"""What replies mean for the recipients of a mail, and for more than this mail.
 
 Pure. A positive reply is delivery. A transient one is another try later, until the
 mail is older than the route allows; then, and on a permanent one, the recipient is
@@ -8,17 +8,34 @@ held with the reply, never dropped. The exceptions:
   of configuration: it says nothing about the mail, which waits without an attempt;
 - "too many recipients" (452, or 552 as RFC 5321 section 4.5.3.1.10 puts it) beside
   accepted ones only means: the rest in another transaction, at once;
-- permanent replies of Microsoft's that are not (relay.m365): one about the mailbox,
-  the route, our address or the tenant is a fault; one that passes by itself is
-  another try later. Their texts and numbers are nobody else's, so every route may ask.
+- a reply of Microsoft's that the catalogue knows (relay.m365) means what its row says:
+  one about the mailbox, the route, our address or the tenant is a trouble of that
+  scope, and the mail waits until it is over; one that passes by itself is another try
+  within the time of the row. Texts and numbers of permanent replies are nobody else's,
+  so every route may ask; what is temporary is judged so on Microsoft's routes only,
+  unless the text is known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from relay.m365 import classify as m365
-from relay.m365.row import Fail, Hold, Note, Scope, UseIpv4
+from relay.m365.row import (
+    Action,
+    Fail,
+    Hold,
+    Note,
+    OpenBreaker,
+    ReduceConnections,
+    ReduceRate,
+    Requeue,
+    RetryLater,
+    Row,
+    Scope,
+    Stage,
+    UseIpv4,
+)
 from relay.smtp.reply import Reply
 from relay.spool.change import RecipientState, Status
 
@@ -32,36 +49,86 @@ class Verdict(Enum):
     AGAIN = "again"
     FAULT = "fault"
     SUSPECTED = "suspected fault"
-    """Of the route or of this mail alone: one reply cannot tell. The mail waits by itself."""
+    """Of more or of this mail alone: one reply cannot tell. The mail waits by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that more mail than this one shares."""
+
+    scope: Scope
+    action: Action
+    reply: Reply
+    row: Row | None
+    """None: a refused login that the catalogue does not know."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Which trouble it is, whatever the reply's numbers."""
+        return self.scope, self.action, None if self.row is None else self.row.name
 
 
 _FAULTS = frozenset({530, 534, 535, 538})
-_OF_THE_LANE = frozenset({Scope.SENDER, Scope.ROUTE, Scope.SOURCE_ADDRESS, Scope.FOREST, Scope.TENANT})
-"""What a whole lane shares. A trouble of less, or of external mail only, leaves the lane alone."""
+_WIDE = frozenset(
+    {
+        Scope.SENDER, Scope.SENDER_AS, Scope.SENDER_DOMAIN, Scope.ROUTE, Scope.SOURCE_ADDRESS, Scope.FOREST,
+        Scope.TENANT, Scope.TENANT_EXTERNAL,
+    }
+)  # fmt: skip
+"""What more mail than this one shares."""
+UNKNOWN_FAULT = OpenBreaker(0)
+"""How long it lasts is for the route's own back-off to say."""
 
 
-def classify(reply: Reply, *, others_accepted: bool = False) -> Verdict:
-    """`others_accepted`: further recipients of the same transaction were taken."""
+def judge_reply(
+    reply: Reply,
+    *,
+    stage: Stage | None = None,
+    others_accepted: bool = False,
+    is_microsoft: bool = True,
+    is_ipv6: bool = False,
+) -> tuple[Verdict, Trouble | None, Row | None]:
+    """What it says of the recipient, what of more, and the row that says so.
+
+    `others_accepted`: further recipients of the same transaction were taken; `is_ipv6`: the
+    connection goes over IPv6.
+    """
     if reply.is_positive:
-        return Verdict.DELIVERED
+        return Verdict.DELIVERED, None, None
+    row = m365.classify(reply, stage)
+    if row is None or not (is_microsoft or reply.is_permanent or row.texts):
+        return (*_unknown(reply, others_accepted=others_accepted), None)
+    trouble = Trouble(row.scope, row.action, reply, row)
+    match row.action:
+        case Requeue():
+            return (Verdict.AGAIN if others_accepted else Verdict.DEFERRED), None, row
+        case Fail() | Hold():
+            return Verdict.HELD, None, row
+        case UseIpv4() if is_ipv6:
+            return Verdict.FAULT, trouble, row
+        case Note() | UseIpv4():
+            return (Verdict.HELD if reply.is_permanent else Verdict.DEFERRED), None, row
+        case _ if row.scope not in _WIDE:
+            # Of this connection: fewer of them may help; the mail itself takes another try.
+            is_crowded = isinstance(row.action, ReduceConnections | ReduceRate)
+            return Verdict.DEFERRED, trouble if is_crowded else None, row
+    return (Verdict.FAULT if row.narrower is None else Verdict.SUSPECTED), trouble, row
+
+
+def _unknown(reply: Reply, *, others_accepted: bool) -> tuple[Verdict, Trouble | None]:
     if reply.code in _FAULTS:
-        return Verdict.FAULT
+        return Verdict.FAULT, Trouble(Scope.SENDER, UNKNOWN_FAULT, reply, None)
     if reply.code in (452, 552) and reply.enhanced[1:] == ".5.3":
-        return Verdict.AGAIN if others_accepted else Verdict.DEFERRED
-    if reply.is_permanent:
-        return _permanent(reply)
+        return (Verdict.AGAIN if others_accepted else Verdict.DEFERRED), None
     # 4yz, and whatever else came where only a verdict may: errors are temporary unless known otherwise.
-    return Verdict.DEFERRED
+    return (Verdict.HELD if reply.is_permanent else Verdict.DEFERRED), None
 
 
-def _permanent(reply: Reply) -> Verdict:
-    row = m365.classify(reply)
-    if row is None or isinstance(row.action, Fail | Hold | Note | UseIpv4):
-        return Verdict.HELD
-    if row.scope in _OF_THE_LANE:
-        return Verdict.FAULT if row.narrower is None else Verdict.SUSPECTED
-    # A sender who may not use an address is blocked by Microsoft when it goes on: no further try.
-    return Verdict.HELD if row.scope is Scope.SENDER_AS else Verdict.DEFERRED
+def delay_within(row: Row | None, delay_s: float) -> float:
+    """The route's own back-off, kept within the time that the row says."""
+    if row is None or not isinstance(row.action, RetryLater | ReduceConnections | ReduceRate):
+        return delay_s
+    return min(max(delay_s, row.action.after_min_s), max(row.action.after_max_s, row.action.after_min_s))
 
 
 @dataclass(slots=True)
@@ -72,13 +139,17 @@ class Outcome:
     deferred: list[int] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
-    fault: Reply | None = None
-    suspicion: Reply | None = None
+    troubles: list[Trouble] = field(default_factory=list)
+    suspicion: Trouble | None = None
 
     @property
     def says_something(self) -> bool:
         """Something is to be recorded."""
         return bool(self.delivered or self.deferred or self.held)
+
+    def _add(self, trouble: Trouble) -> None:
+        if all(trouble.key != known.key for known in self.troubles):
+            self.troubles.append(trouble)
 
 
 def judge(
@@ -87,32 +158,42 @@ def judge(
     replies: Sequence[Reply],
     *,
     attempts: int,
-    next_attempt: float,
+    again_at: Callable[[Row | None], float],
     is_expired: bool,
+    stages: Sequence[Stage | None] = (),
+    is_microsoft: bool = True,
+    is_ipv6: bool = False,
 ) -> Outcome:
     """Enter into `states` what `replies` say of the recipients at `indices`.
 
-    `attempts` counts this one; `next_attempt` is when the deferred are tried again,
-    unless `is_expired`: then they are held.
+    `attempts` counts this one; `again_at` is when the deferred are tried again, unless
+    `is_expired`: then they are held.
     """
     outcome = Outcome()
     others_accepted = len(replies) > 1 and any(reply.is_positive for reply in replies)
-    for index, reply in zip(indices, replies, strict=True):
-        verdict = classify(reply, others_accepted=others_accepted)
-        if verdict is Verdict.SUSPECTED:
-            outcome.suspicion = reply
+    for index, reply, stage in zip(indices, replies, stages or (None,) * len(replies), strict=True):
+        verdict, trouble, row = judge_reply(
+            reply,
+            stage=stage,
+            others_accepted=others_accepted,
+            is_microsoft=is_microsoft,
+            is_ipv6=is_ipv6,
+        )
+        if trouble is not None:
+            if verdict is Verdict.SUSPECTED:
+                outcome.suspicion = trouble
+            else:
+                outcome._add(trouble)
         match verdict:
             case Verdict.DELIVERED:
                 outcome.delivered.append(index)
                 states[index] = RecipientState(Status.DELIVERED, attempts, 0.0, str(reply))
             case Verdict.DEFERRED | Verdict.SUSPECTED if not is_expired:
                 outcome.deferred.append(index)
-                states[index] = RecipientState(Status.QUEUED, attempts, next_attempt, str(reply))
+                states[index] = RecipientState(Status.QUEUED, attempts, again_at(row), str(reply))
             case Verdict.DEFERRED | Verdict.SUSPECTED | Verdict.HELD:
                 outcome.held.append(index)
                 states[index] = RecipientState(Status.HELD, attempts, 0.0, str(reply))
-            case Verdict.AGAIN:
+            case Verdict.AGAIN | Verdict.FAULT:
                 outcome.again.append(index)
-            case Verdict.FAULT:
-                outcome.fault = reply
     return outcome

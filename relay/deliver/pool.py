@@ -1,78 +1,80 @@
-"""The connections of one lane: opened as demand asks, lent out, closed when worn.
+"""The connections of one login of a route: opened as demand asks, lent out, closed when worn.
 
-There are never more than the route allows. As long as it is not known that the
-next hop takes us, one connection tries alone: a host that is down, or a password
-that is wrong, sees one try, not twenty. When a try fails, no other begins until a
-pause is over that grows with each failure; mail waits meanwhile and nothing is
-counted against it. Connections that still work go on.
+There are never more than the route allows, nor than the mailbox, the host or the tenant
+may have over all routes. As long as it is not known that the next hop takes us, one
+connection tries alone: a host that is down, or a password that is wrong, sees one try,
+not twenty. When a try fails, no other begins until a pause is over that grows with each
+failure; mail waits meanwhile and nothing is counted against it. Connections that still
+work go on.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from relay.clock import Clock
 from relay.deliver.connection import Connection
+from relay.deliver.desk import Desk
+from relay.deliver.gate import CallLater, Gate, Timer
 from relay.deliver.opening import Opener, OpeningFailed
 from relay.deliver.options import DelivererOptions
-from relay.deliver.settlement import Settlement
+from relay.deliver.reach import Reach
+from relay.deliver.settlement import Via
+from relay.deliver.sharing import Sharing
+from relay.deliver.verdict import Verdicts
 from relay.deliver.work import Work
 from relay.errors import SpoolError
-from relay.m365.classify import explain
-from relay.message.queue_id import format_id
-from relay.queue.lane import Lane
 from relay.queue.retry import delay
 from relay.smtp.reply import Reply
-from relay.smtp.transaction import Phase
 from relay.trace import event as trace
 
-SUSPICIONS_MAX = 3
-"""One mail with a sender the next hop does not know must not stop the others; three in a row are the route's fault."""
-
-
-class Desk(Protocol):
-    """Where a pool gets its work: jobs of a lane, made ready from the spool."""
-
-    def next_work(self, lane: Lane, recipients_max: int) -> Work | None: ...
-    def content(self, work: Work, index: int) -> bytes: ...
-    def damaged(self, work: Work, error: SpoolError) -> None: ...
-    def when_durable(self, work: Work, go: Callable[[], None]) -> None: ...
-    def ended(self, work: Work) -> None: ...
+AHEAD_MAX_S = 15.0
+"""How long before its use a connection is opened at most; Microsoft's AUTH was seen to take ten seconds."""
 
 
 class Pool:
-    """Owner of a lane's connections."""
+    """Owner of a login's connections."""
 
     def __init__(
         self,
-        lane: Lane,
+        gate: Gate,
         opener: Opener,
         desk: Desk,
-        settlement: Settlement,
+        verdicts: Verdicts,
+        sharing: Sharing,
         options: DelivererOptions,
         record: trace.Record,
         clock: Clock,
         rng: Callable[[], float],
+        later: CallLater,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self.lane = lane
+        self.gate = gate
+        self.reach: Reach = gate.reach
+        self.paused_until = 0.0
+        """Monotonic; 0 is not paused."""
+        self.pause_reason = ""
+        self._supply = gate.supply
         self._opener = opener
         self._desk = desk
-        self._settlement = settlement
+        self._breakers = desk.breakers
+        self._verdicts = verdicts
+        self._sharing = sharing
         self._options = options
         self._record = record
         self._clock = clock
         self._rng = rng
+        self._later = later
         self._tasks = tasks
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []
         self._opening: set[asyncio.Task[None]] = set()
+        self._ahead: Timer | None = None
         self._failures = 0
         self._is_trusted = False
         """The last try to open a connection succeeded."""
-        self._suspicions = 0
-        """Replies in a row that may speak of the whole route."""
         self._is_draining = False
+        sharing.add(self)
 
     @property
     def size(self) -> int:
@@ -86,45 +88,95 @@ class Pool:
 
     @property
     def is_stuck(self) -> bool:
-        """Nothing moves: no connection, and a pause before the next try."""
-        return not self._connections and self._clock.monotonic() < self.lane.paused_until
+        """Nothing moves: no connection, and a pause or a breaker before the next try."""
+        if self._connections:
+            return False
+        return self._is_paused or self._breakers.stopping(self.reach, self) is not None
+
+    @property
+    def reason(self) -> str:
+        """Why nothing goes; a trouble comes before a limit."""
+        stopped = self._breakers.stopping(self.reach, self)
+        return (stopped.reason if stopped is not None else "") or self.pause_reason or self.gate.reason
+
+    @property
+    def _is_paused(self) -> bool:
+        return self._clock.monotonic() < self.paused_until
+
+    # Demand.
 
     def pump(self) -> None:
         """Put waiting jobs on idle connections; open more where those do not suffice."""
-        if self.lane.throttled_until:
+        if self.gate.until and self.gate.is_closed:
+            self._open_ahead()
             return
-        while self._idle and len(self.lane):
+        while self._idle and len(self._supply):
             connection = self._idle.pop()
             connection.start()
             if self._idle and self._idle[-1] is connection:
                 # It came back without work: no more may start just now.
+                self._open_ahead()
                 return
-        if not self._is_draining:
-            self._open_more()
+        self._open_more()
 
     def _open_more(self) -> None:
-        if self.lane.throttled_until or self._clock.monotonic() < self.lane.paused_until:
+        if self._is_draining or not len(self._supply) or (self.gate.until and self.gate.is_closed):
             return
-        cap = self.lane.route.connections if self._is_trusted else 1
-        wanted = min(len(self.lane) - len(self._opening), cap - self.size)
-        for _ in range(wanted):
-            task = self._tasks.create_task(self._open())
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+        if self._is_paused:
+            return
+        if self._breakers.stopping(self.reach, self) is not None:
+            # What waits may take another route.
+            self._desk.next_work(self.gate, 0, self)
+            return
+        cap = self.reach.route.connections if self._is_trusted else 1
+        for _ in range(min(len(self._supply) - len(self._opening), cap - self.size)):
+            if not self._begin_opening():
+                return
 
-    async def _open(self) -> None:
+    def _begin_opening(self) -> bool:
+        if not self._sharing.acquire(owner := object(), self):
+            return False
+        self._breakers.begin_probe(self.reach, self, self)
+        task = self._tasks.create_task(self._open(owner))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return True
+
+    def _open_ahead(self) -> None:
+        """The gate opens at a moment that is known: a connection should be there by then."""
+        until = self.gate.until
+        if until in (0.0, math.inf) or self._connections or self._opening or self._ahead is not None:
+            return
+        lead_s = min(self._opener.seconds * 1.5 + 0.1, AHEAD_MAX_S)
+        wait_s = until - lead_s - self._clock.monotonic()
+        self._ahead = self._later(max(0.0, wait_s), self._ahead_of_need)
+
+    def _ahead_of_need(self) -> None:
+        self._ahead = None
+        if self._is_draining or self._is_paused or self.size or not len(self._supply):
+            return
+        if self._breakers.stopping(self.reach, self) is None:
+            self._begin_opening()
+
+    async def _open(self, owner: object) -> None:
+        connection: Connection | None = None
         try:
             connection = await self._opener.open(self)
         except OpeningFailed as error:
-            self._failed(str(error), is_fault=error.is_fault)
+            self._opening_failed(error)
+        finally:
+            if connection is None or not connection.is_open:
+                self._sharing.release(owner)
+        if connection is None:
             return
         if not connection.is_open:
-            self._failed("the next hop closed the connection as soon as it was open", is_fault=False)
+            self._failed("the next hop closed the connection as soon as it was open")
             return
         task = asyncio.current_task()
         assert task is not None
         # From here on it counts as a connection, not as one to come.
         self._opening.discard(task)
+        connection.place = owner
         self._connections.add(connection)
         self._is_trusted = True
         if self._is_draining:
@@ -133,10 +185,19 @@ class Pool:
         connection.start()
         self._open_more()
 
-    def _failed(self, reason: str, *, is_fault: bool) -> None:
+    def _opening_failed(self, error: OpeningFailed) -> None:
+        """The mailbox, the route or more has stopped, where the reply says so; else there is a pause."""
+        if error.reply is not None and self._verdicts.refused(self, error.reply, str(error)):
+            self._is_trusted = False
+            self._desk.next_work(self.gate, 0, self)
+            return
+        self._breakers.probe_ended(self)
+        self._failed(str(error), is_fault=error.is_fault)
+
+    def _failed(self, reason: str, *, is_fault: bool = False) -> None:
         """No new connection for a while. Of several tries that fail together the first one speaks."""
         self._is_trusted = False
-        if self._clock.monotonic() < self.lane.paused_until:
+        if self._is_paused:
             return
         self._failures += 1
         options = self._options
@@ -144,22 +205,28 @@ class Pool:
         if is_fault:
             first_s, max_s = options.fault_backoff_first_s, options.fault_backoff_max_s
         wait_s = delay(self._failures, first_s, 2, max_s, self._rng)
-        self.lane.pause(self._clock.monotonic() + wait_s, reason)
-        host = ", ".join(self.lane.route.hosts)
+        self.paused_until, self.pause_reason = self._clock.monotonic() + wait_s, reason
+        route = self.reach.route
         text = f"{reason}; next try in {wait_s:.0f} seconds"
         level: trace.Level = "error" if is_fault else "warning"
-        self._record(trace.ConnectionFailed(self.lane.key.route, host, text, level))
+        self._record(trace.ConnectionFailed(route.name, ", ".join(route.hosts), text, level))
 
     # What connections ask and say.
 
     def next_work(self, connection: Connection) -> Work | None:
-        """The lane's next mail for this connection; None: nothing may start, or it is worn."""
-        if not len(self.lane) or self._is_draining or connection.is_worn:
+        """The next mail for this connection; None: nothing may start, or it is worn."""
+        if not len(self._supply) and not any(lane.sidings for lane in self._supply.lanes):
+            self._breakers.leave_probe(self)
+            return None
+        if self._is_draining or connection.is_worn:
             return None
         if self._idle and not connection.client.is_idle:
             # Another one rests: better there at once than here behind a verdict that may take long.
             return None
-        return self._desk.next_work(self.lane, connection.client.offer.recipients_max)
+        work = self._desk.next_work(self.gate, connection.client.offer.recipients_max, self)
+        if work is None:
+            self._breakers.leave_probe(self)
+        return work
 
     def content(self, work: Work, index: int) -> bytes:
         """A further record of a mail."""
@@ -168,20 +235,8 @@ class Pool:
     def completed(self, connection: Connection, work: Work, replies: Sequence[Reply]) -> None:
         """Every recipient has its reply."""
         self._failures = 0
-        if work.taken is not None:
-            self._desk.ended(work)
-        outcome = self._settlement.settle(work, replies, connection.host)
-        if outcome.delivered:
-            self._suspicions = 0
-        elif outcome.suspicion is not None:
-            self._suspicions += 1
-        fault = outcome.fault
-        if fault is None and self._suspicions >= SUSPICIONS_MAX:
-            fault = outcome.suspicion
-        if fault is not None:
-            # Not cut off: what stands behind it on the wire may be taken, and would go out twice.
-            self._failed(f"refuses mail of ours: {explain(fault)}", is_fault=True)
-            connection.retire(f"refuses mail of ours: {fault}")
+        self._desk.ended(work)
+        self._verdicts.completed(self, connection, work, replies)
 
     def became_idle(self, connection: Connection) -> None:
         """It has nothing under way; called at most once for each time it is idle."""
@@ -191,6 +246,20 @@ class Pool:
             connection.leave(connection.retired_for or "age")
         elif connection not in self._idle:
             self._idle.append(connection)
+
+    def let_go(self, reason: str) -> None:
+        """Give up one connection, as soon as its mail is through."""
+        if self._idle:
+            self._idle.pop().leave(reason)
+            return
+        for connection in self._connections:
+            if not connection.retired_for:
+                connection.retire(reason)
+                return
+
+    def use_ipv4(self) -> None:
+        """The next hop wants it."""
+        self._opener.use_ipv4()
 
     def when_durable(self, work: Work, go: Callable[[], None]) -> None:
         """`go` when the charge of the mail is on the disk."""
@@ -207,37 +276,28 @@ class Pool:
         self._connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        route = self.lane.key.route
-        if not works:
+        route = self.reach.route.name
+        if not works or connection.was_asked_to_leave:
             self._record(trace.ConnectionClosed(route, connection.host, reason, connection.mails))
         elif connection.mails:
             self._record(trace.ConnectionFailed(route, connection.host, reason))
-        if not connection.mails and not connection.was_asked_to_leave:
+        has_stopped = False
+        if connection.ended_by is not None:
+            has_stopped = self._verdicts.refused(self, connection.ended_by, reason)
+        if not connection.mails and not connection.was_asked_to_leave and not has_stopped:
             # It carried nothing: opening the next one at once would go round in circles.
-            self._failed(reason, is_fault=False)
+            self._failed(reason)
         for work in works:
-            self._interrupted(work, connection, reason)
-        if len(self.lane):
+            self._desk.ended(work)
+            self._breakers.probe_ended(work)
+            self._verdicts.interrupted(self, connection, work, reason)
+        self._sharing.release(connection.place)
+        if len(self._supply):
             self.pump()
 
-    def _interrupted(self, work: Work, connection: Connection, reason: str) -> None:
-        """Was the mail the cause, and may it have arrived?"""
-        transaction, job = work.transaction, work.job
-        if work.taken is not None:
-            self._desk.ended(work)
-        if transaction.phase is Phase.WAITING:
-            # Its charge was still on the way to the disk.
-            self._settlement.give_back(job)
-            return
-        if transaction.phase is Phase.VERDICT and transaction.may_have_been_taken:
-            id, route = format_id(job.id), self.lane.key.route
-            self._record(trace.Uncertain(id, route, connection.host, reason))
-        elif not transaction.content_begun and job.losses < self._options.losses_max:
-            job.losses += 1
-            self._settlement.give_back(job)
-            return
-        reply = Reply(451, "4.4.2", f"no reply: {reason}")
-        self._settlement.settle(work, (reply,) * len(work.indices), connection.host)
+    def via(self, connection: Connection) -> Via:
+        """How its mails go."""
+        return Via(connection.host, self.reach.identity, connection.session, connection.is_ipv6)
 
     # Once a tick, and at the end.
 
@@ -247,13 +307,15 @@ class Pool:
         for connection in list(self._connections):
             connection.check(now, self._options.quit_timeout_s)
         self._idle = [connection for connection in self._idle if connection.is_open]
-        if self.lane.paused_until and now >= self.lane.paused_until:
-            self.lane.resume()
+        if self.paused_until and now >= self.paused_until:
+            self.paused_until, self.pause_reason = 0.0, ""
         self.pump()
 
     def drain(self) -> None:
         """Start nothing; say goodbye as each connection ends what it does."""
         self._is_draining = True
+        if self._ahead is not None:
+            self._ahead.cancel()
         for task in list(self._opening):
             task.cancel()
         idle, self._idle = self._idle, []

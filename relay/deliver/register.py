@@ -49,28 +49,37 @@ class Register:
         self._record = record
         self._clock = clock
 
-    def enter(self, mail: Queued, state: tuple[RecipientState, ...] | None = None) -> bool:
-        """A mail that may be new; False when it is known, or held."""
+    def enter(self, mail: Queued, state: tuple[RecipientState, ...] | None = None) -> list[Job]:
+        """The jobs of a mail that may be new; none when it is known, or held."""
         queue = self._queue
         if mail.id in queue:
-            return False
+            return []
         waiting = None if state is None else [s for s in state if s.status is Status.QUEUED]
         if waiting is not None and not waiting:
             queue.hold(mail.id)
-            return False
+            return []
         if len(mail.routes) > 1:
             self._bench.expect(mail.id, len(mail.routes))
+        at, attempts = mail.not_before, 0
+        if waiting is not None:
+            attempts = max(s.attempts for s in waiting)
+            at = max(at, min(s.next_attempt for s in waiting))
+        jobs = []
         for route in mail.routes:
-            if waiting is None:
-                job = queue.add(mail.id, route)
-                job.lane.push(job)
-            else:
-                job = queue.add(mail.id, route, attempts=max(s.attempts for s in waiting), has_state=True)
-                self._place(job, min(s.next_attempt for s in waiting))
-        return True
+            job = queue.add(
+                mail.id,
+                route,
+                sender=mail.sender,
+                priority=mail.priority,
+                attempts=attempts,
+                has_state=state is not None,
+            )
+            self._place(job, at)
+            jobs.append(job)
+        return jobs
 
     def _place(self, job: Job, at: float) -> None:
-        if at <= self._clock.now():
+        if not at or at <= self._clock.now():
             job.lane.push(job)
         else:
             self._queue.defer(job, at)

@@ -7,20 +7,26 @@ repeat these deliveries, so no further mail is started while there are too many.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from relay.clock import Clock
 from relay.deliver.options import DelivererOptions
-from relay.deliver.outcome import Outcome, judge
+from relay.deliver.outcome import Outcome, delay_within, judge
 from relay.deliver.work import Bench, Work
 from relay.errors import SpoolError
+from relay.m365.acceptance import Acceptance
+from relay.m365.acceptance import parse as parse_acceptance
+from relay.m365.preset import Kind
+from relay.m365.row import Row, Stage
 from relay.message.queue_id import format_id
 from relay.queue.job import Job
 from relay.queue.queue import Queue
 from relay.queue.retry import next_attempt
 from relay.smtp.reply import Reply
-from relay.spool.change import Change, Record, Remove, Status
+from relay.smtp.transaction import Transaction
+from relay.spool.change import Change, RecipientState, Record, Remove, Status
 from relay.trace import event as trace
 
 
@@ -28,6 +34,18 @@ class Committer(Protocol):
     """The part of the spool's committer that is needed here."""
 
     def submit(self, change: Change, done: Callable[[SpoolError | None], None]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """How a mail went, or was tried."""
+
+    host: str
+    identity: str = ""
+    """The mailbox that sent it."""
+    session: str = ""
+    """The next hop's id of the session."""
+    is_ipv6: bool = False
 
 
 class Settlement:
@@ -62,32 +80,45 @@ class Settlement:
         self._is_blocked = True
         return False
 
-    def settle(self, work: Work, replies: Sequence[Reply], host: str) -> Outcome:
-        """Enter the replies; what they mean is returned, so that a fault can stop the lane."""
+    def settle(self, work: Work, replies: Sequence[Reply], via: Via) -> Outcome:
+        """Enter the replies; what they mean is returned, so that a trouble can stop more than this mail."""
         job, envelope, route = work.job, work.envelope, work.job.lane.route
         now = self._clock.now()
         expires_at = envelope.received_at + route.expire_s
         attempts = job.attempts + 1
-        again_at = now
-        if any(not reply.is_positive for reply in replies):
+
+        def again_at(row: Row | None) -> float:
+            plain = next_attempt(route, attempts, now, self._rng)
             # A last try when the mail comes of age, however long the back-off is by then.
-            again_at = min(next_attempt(route, attempts, now, self._rng), max(expires_at, now))
+            return min(now + delay_within(row, plain - now), max(expires_at, now))
+
         outcome = judge(
             work.states,
             work.indices,
             replies,
             attempts=attempts,
-            next_attempt=again_at,
+            again_at=again_at,
             is_expired=now >= expires_at,
+            stages=_stages(work.transaction, replies),
+            is_microsoft=route.kind is not Kind.SMTP,
+            is_ipv6=via.is_ipv6,
         )
         job.losses = 0
         if not outcome.says_something:
-            self.give_back(job)
+            # Where it waits is for the caller to say: its lane may have stopped.
             return outcome
         job.attempts = attempts if outcome.deferred else job.attempts
-        self._tell(work, outcome, host, attempts, now, again_at)
+        self._tell(work, outcome, via, attempts, now)
         self._submit(work)
         return outcome
+
+    def hold(self, work: Work, reply: Reply, via: Via) -> None:
+        """Keep its recipients for somebody's decision."""
+        attempts = work.job.attempts + 1
+        for index in work.indices:
+            work.states[index] = RecipientState(Status.HELD, attempts, 0.0, str(reply))
+        self._tell(work, Outcome(held=list(work.indices)), via, attempts, self._clock.now())
+        self._submit(work)
 
     def give_back(self, job: Job) -> None:
         """The job was not tried: it goes back to its place in its lane."""
@@ -137,21 +168,49 @@ class Settlement:
         else:
             self._queue.defer(job, at)
 
-    def _tell(
-        self, work: Work, outcome: Outcome, host: str, attempts: int, now: float, again_at: float
-    ) -> None:
+    def _tell(self, work: Work, outcome: Outcome, via: Via, attempts: int, now: float) -> None:
         """Events: one for each kind of outcome and each reply text."""
         id, route = format_id(work.envelope.id), work.job.lane.key.route
         if outcome.delivered:
             seconds = now - work.envelope.received_at
+            taken = _acceptance(work)
             for reply, names in _by_reply(work, outcome.delivered):
-                self._record(trace.Delivered(id, names, route, host, reply, attempts, seconds))
+                self._record(
+                    trace.Delivered(
+                        id, names, route, via.host, reply, attempts, seconds,
+                        via.identity, via.session, taken.internal_id, taken.host,
+                    )
+                )  # fmt: skip
         if outcome.deferred:
             for reply, names in _by_reply(work, outcome.deferred):
-                self._record(trace.Deferred(id, names, route, host, reply, attempts, again_at))
+                again_at = min(work.states[i].next_attempt for i in outcome.deferred)
+                self._record(trace.Deferred(id, names, route, via.host, reply, attempts, again_at))
         if outcome.held:
             for reply, names in _by_reply(work, outcome.held):
-                self._record(trace.Held(id, names, route, host, reply, attempts))
+                self._record(trace.Held(id, names, route, via.host, reply, attempts))
+
+
+def _acceptance(work: Work) -> Acceptance:
+    """Where the mail is at Microsoft; nothing of other servers."""
+    final = work.transaction.final
+    if work.job.lane.route.kind is Kind.SMTP or final is None:
+        return _NOWHERE
+    return parse_acceptance(final) or _NOWHERE
+
+
+_NOWHERE = Acceptance("", "", 0)
+
+
+def _stages(transaction: Transaction, replies: Sequence[Reply]) -> list[Stage | None]:
+    """What each recipient's reply answered; None where we said it ourselves."""
+    if all(reply.is_positive for reply in replies):
+        return [None] * len(replies)
+    if transaction.mail_reply is not None and not transaction.mail_reply.is_positive:
+        return [Stage.MAIL] * len(replies)
+    if len(transaction.rcpt_replies) != len(replies):
+        return [None] * len(replies)
+    end = Stage.CONTENT if transaction.content_begun else Stage.DATA
+    return [end if reply.is_positive else Stage.RCPT for reply in transaction.rcpt_replies]
 
 
 def _by_reply(work: Work, indices: list[int]) -> list[tuple[str, tuple[str, ...]]]:

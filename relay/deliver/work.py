@@ -5,7 +5,10 @@ states are one spool record. Their list is shared here while any of those jobs
 lives, so that one job's outcome never overwrites another's.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from relay.budget.answer import Taken
 from relay.message.envelope import Envelope
@@ -13,6 +16,9 @@ from relay.queue.job import Job
 from relay.smtp.transaction import Transaction
 from relay.spool.change import RecipientState, Status
 from relay.spool.spool import Spool
+
+if TYPE_CHECKING:
+    from relay.deliver.gate import Gate
 
 
 @dataclass(slots=True, eq=False)
@@ -30,11 +36,20 @@ class Work:
     """What it was charged, until its end is known; None where no limit holds."""
     serial: int = 0
     """Nothing of it may leave before this batch of the ledger is on the disk; 0: at once."""
+    gate: Gate | None = None
+    """Which login sends it."""
+    is_proof: bool = False
+    """The first mail of its sender through this mailbox: it proves that the mailbox may send as him."""
 
     def cut(self, recipients: int) -> None:
         """Mean only the first so many of the recipients."""
         del self.indices[recipients:]
         self.transaction.recipients = self.transaction.recipients[:recipients]
+
+    @property
+    def client(self) -> str:
+        """Whose mail it is."""
+        return self.envelope.account or self.envelope.client
 
     @property
     def addresses(self) -> list[bytes]:
@@ -94,7 +109,7 @@ class Bench:
             return None
         envelope, head = found
         states = self._states(job, len(envelope.recipients))
-        indices = _meant(envelope, states, job.lane.key.route)
+        indices = _meant(envelope, states, job.home)
         due = [i for i in indices if states[i].next_attempt <= now]
         if not due:
             return Later(min(states[i].next_attempt for i in indices)) if indices else None
@@ -107,7 +122,7 @@ class Bench:
 
     def waiting(self, work: Work) -> float | None:
         """When the job's recipients that are left are to be tried; None when none is."""
-        indices = _meant(work.envelope, work.states, work.job.lane.key.route)
+        indices = _meant(work.envelope, work.states, work.job.home)
         return min((work.states[i].next_attempt for i in indices), default=None)
 
     def _states(self, job: Job, recipients: int) -> list[RecipientState]:

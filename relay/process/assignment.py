@@ -48,6 +48,8 @@ class Assignment(Struct, frozen=True):
     dkim: tuple[DomainPolicy, ...] = ()
     """Told to receivers only: who does not sign holds no keys."""
     tenant: Tenant = Tenant()
+    acted_at: float = 0.0
+    """When the administrator started or reloaded the relay, seconds since the epoch."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

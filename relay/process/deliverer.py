@@ -37,7 +37,7 @@ async def work(life: Life) -> None:
     if held is None:
         return
     _drop_unfinished(store)
-    book = open_book(store, told.routes, told.tenant, life.clock, _boot_id(), life.record)
+    book = open_book(store, told.routes, life.clock, _boot_id(), life.record)
     committer = Committer(
         store,
         life.end.get_loop(),
@@ -57,6 +57,8 @@ async def work(life: Life) -> None:
         random.random,
         tokens,
         book=book,
+        tenant=told.tenant,
+        acted_at=told.acted_at,
     )
     await deliverer.start()
     life.ready()

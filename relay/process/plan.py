@@ -143,6 +143,7 @@ class Plan:
             listeners=listeners,
             dkim=dkim,
             tenant=configuration.tenant,
+            acted_at=self._clock.now(),
             console=console,
         )
         payload = assignment.encode(told)

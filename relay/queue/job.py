@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relay.message.priority import Priority
 from relay.message.queue_id import EPOCH_MS
 
 if TYPE_CHECKING:
@@ -17,15 +18,26 @@ if TYPE_CHECKING:
 class Job:
     """Mutable: it lives as long as its mail waits."""
 
-    __slots__ = ("attempts", "has_state", "id", "lane", "losses")
+    __slots__ = ("attempts", "has_state", "home", "id", "lane", "losses", "priority")
 
-    def __init__(self, id: int, lane: Lane, attempts: int = 0, has_state: bool = False) -> None:
+    def __init__(
+        self,
+        id: int,
+        lane: Lane,
+        attempts: int = 0,
+        has_state: bool = False,
+        priority: Priority = Priority.NORMAL,
+    ) -> None:
         self.id = id
         self.lane = lane
+        """Where it waits now."""
+        self.home = lane.key.route
+        """The route its recipients were given when the mail came, whichever it takes now."""
         self.attempts = attempts
         """Tries that ended in an answer about this mail."""
         self.has_state = has_state
         """The spool knows more than the envelope: something was recorded about its recipients."""
+        self.priority = priority
         self.losses = 0
         """Connections lost since the last answer, before anything of the content had left."""
 

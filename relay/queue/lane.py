@@ -1,110 +1,119 @@
-"""A lane: the jobs that wait for the same connections, oldest mail first.
+"""A lane: the jobs that the same mailboxes of a route may send, by priority, oldest mail first.
 
-Keyed by route and identity, because that is what a next hop counts by. A lane that
-is stuck is paused as a whole; its jobs stay where they are and no other lane
-notices. New mail comes nearly in order of id and goes to a plain queue; what comes
-late or comes back goes to a heap; the older of the two heads is next.
-
-Apart from being stuck, a lane may be throttled: its identity has used up a limit, and
-nothing goes before a moment that is known. Jobs that wait for a limit which stops only
-mail of their kind are parked, so that the others go past them.
+A mail goes through whichever of its mailboxes has room first, so mails for the same set
+of mailboxes wait together. A lane without mailboxes is stopped: its key says what for, and
+its mail waits until that is over.
 """
 
-from collections import deque
 from dataclasses import dataclass
-from heapq import heappop, heappush
 
+from relay.budget.limit import Place
+from relay.message.priority import Priority
 from relay.queue.job import Job
-from relay.route.route import Route
+from relay.queue.siding import Siding
+from relay.queue.strand import Strand
+from relay.route.route import Login, Route
+
+SidingKey = tuple[Place, Priority]
 
 
 @dataclass(frozen=True, slots=True)
 class LaneKey:
-    """Route by name, and the identity that speaks on it; "" where there is none."""
+    """Route by name, and the user names of the mailboxes."""
 
     route: str
-    identity: str
+    identities: tuple[str, ...] = ("",)
+    """("",) where nobody logs in; () where nobody may send now."""
+    stopped: str = ""
+    """Whose mail it is, where nobody may send: a sender, or `@` and a domain."""
 
 
 class Lane:
-    """Ready jobs of one key, and whether the lane is paused."""
+    """Ready jobs of one key."""
 
-    def __init__(self, key: LaneKey, route: Route) -> None:
+    def __init__(self, key: LaneKey, route: Route, logins: tuple[Login | None, ...] = (None,)) -> None:
         self.key = key
         self.route = route
-        self.paused_until = 0.0
-        """Monotonic seconds; 0 is not paused."""
-        self.throttled_until = 0.0
-        """Monotonic seconds; 0 is not throttled, infinity: until something under way ends."""
-        self._pause_reason = ""
-        self._throttle_reason = ""
-        self._parked: list[tuple[int, int, Job]] = []
-        self._fresh: deque[Job] = deque()
-        self._returned: list[tuple[int, int, Job]] = []
-        self._returns = 0
+        self.logins = logins
+        self.reason = ""
+        """Why nothing goes, where that is a matter of the lane and not of its mailboxes."""
+        self.sidings: dict[SidingKey, Siding] = {}
+        self._opened: dict[SidingKey, None] = {}
+        """Sidings that let their mail ask again, one at a time."""
+        self._strands = tuple(Strand() for _ in Priority)
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._returned)
+        high, normal, bulk = self._strands
+        return len(high) + len(normal) + len(bulk)
 
     def push(self, job: Job) -> None:
-        """The job waits for its turn: behind all mail that is older."""
-        fresh = self._fresh
-        if not fresh or job.id >= fresh[-1].id:
-            fresh.append(job)
-        else:
-            self._returns += 1
-            heappush(self._returned, (job.id, self._returns, job))
+        """The job waits for its turn."""
+        job.lane = self
+        self._strands[job.priority].push(job)
+
+    def head(self, priority: Priority) -> Job | None:
+        """The oldest of a priority, left in its place."""
+        return self._strands[priority].peek()
 
     def peek(self) -> Job | None:
-        """The oldest, left in its place."""
-        fresh, returned = self._fresh, self._returned
-        if returned and (not fresh or returned[0][0] < fresh[0].id):
-            return returned[0][2]
-        return fresh[0] if fresh else None
+        """The oldest of all."""
+        heads = [head for strand in self._strands if (head := strand.peek()) is not None]
+        return min(heads, key=_id) if heads else None
 
-    def pop(self) -> Job:
-        """The oldest; IndexError when none waits."""
-        fresh, returned = self._fresh, self._returned
-        if returned and (not fresh or returned[0][0] < fresh[0].id):
-            return heappop(returned)[2]
-        return fresh.popleft()
+    def pop(self, priority: Priority) -> Job:
+        """The oldest of a priority; IndexError when none waits."""
+        return self._strands[priority].pop()
 
-    def pause(self, until: float, reason: str) -> None:
-        """Let nothing start before `until` (monotonic)."""
-        self.paused_until = until
-        self._pause_reason = reason
-
-    def resume(self) -> None:
-        """The reason for the pause is gone."""
-        self.paused_until = 0.0
-        self._pause_reason = ""
-
-    @property
-    def pause_reason(self) -> str:
-        """Why nothing goes; a trouble comes before a limit."""
-        return self._pause_reason or self._throttle_reason
-
-    def throttle(self, until: float, reason: str) -> None:
-        """A limit is used up until then (monotonic)."""
-        self.throttled_until = until
-        self._throttle_reason = reason
-
-    def release(self) -> None:
-        """Ask the limit again."""
-        self.throttled_until = 0.0
-        self._throttle_reason = ""
+    # Mail that stands aside.
 
     @property
     def parked(self) -> int:
         """Jobs that stand aside; `len` does not count them."""
-        return len(self._parked)
+        return sum(map(len, self.sidings.values())) if self.sidings else 0
 
-    def park(self, job: Job) -> None:
+    def is_closed(self, place: Place, priority: Priority) -> bool:
+        """Whether mail of that kind need not ask."""
+        siding = self.sidings.get((place, priority))
+        return siding is not None and siding.is_closed
+
+    def park(self, place: Place, priority: Priority, job: Job) -> None:
         """Let the others past."""
-        self._returns += 1
-        heappush(self._parked, (job.id, self._returns, job))
+        self._siding((place, priority)).park(job)
 
-    def unpark(self) -> None:
-        """Put the oldest of those that stand aside back in its place, if there is one."""
-        if self._parked:
-            self.push(heappop(self._parked)[2])
+    def close_siding(self, key: SidingKey, until: float, reason: str) -> None:
+        """Nothing of that kind goes before."""
+        self._siding(key).close(until, reason)
+        self._opened.pop(key, None)
+
+    def open_siding(self, key: SidingKey) -> None:
+        """Let it ask again: the oldest first, the next one when that has gone."""
+        siding = self.sidings.get(key)
+        if siding is not None:
+            siding.open()
+            self._opened[key] = None
+            self._unpark(key)
+
+    def unpark(self) -> bool:
+        """Something has gone: the next of each open siding is back in its place; False when there was none."""
+        found = False
+        for key in list(self._opened):
+            found = self._unpark(key) or found
+        return found
+
+    def _siding(self, key: SidingKey) -> Siding:
+        siding = self.sidings.get(key)
+        if siding is None:
+            siding = self.sidings[key] = Siding()
+        return siding
+
+    def _unpark(self, key: SidingKey) -> bool:
+        job = self.sidings[key].take()
+        if job is None:
+            del self.sidings[key], self._opened[key]
+            return False
+        self.push(job)
+        return True
+
+
+def _id(job: Job) -> int:
+    return job.id

@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from relay.message.priority import Priority
+from relay.queue.denial import Denials
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
-from relay.route.route import Route
+from relay.route.mailbox import Mailboxes
+from relay.route.route import Login, Route
+from relay.route.tariff import mailbox_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,16 @@ class Depth:
 
 
 class Queue:
-    """Lanes by route, the deferred in a heap, and the ids of all that is known."""
+    """Lanes, the deferred in a heap, and the ids of all that is known."""
 
     def __init__(self, route_named: Callable[[str], Route]) -> None:
         """`route_named` gives a route for every name, even one that is no longer configured."""
+        self.denials = Denials()
         self._route_named = route_named
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._plain: dict[str, Lane] = {}
+        """Of routes whose one login sends for everybody, by name."""
+        self._mailboxes: dict[str, tuple[Route, Mailboxes]] = {}
         self._deferred: list[tuple[float, int, Job]] = []
         self._deferrals = 0
         self._known: set[int] = set()
@@ -45,19 +53,51 @@ class Queue:
         """All lanes there ever was mail for."""
         return self._lanes.values()
 
-    def lane(self, route_name: str) -> Lane:
-        """The lane of a route: its identity is the route's user name."""
-        lane = self._lanes.get(route_name)
-        if lane is None:
+    def lane(self, route_name: str, sender: bytes = b"") -> Lane:
+        """Where mail of that sender waits for the route now."""
+        if not self.denials and (lane := self._plain.get(route_name)) is not None:
+            return lane
+        found = self._mailboxes.get(route_name)
+        if found is None:
             route = self._route_named(route_name)
-            identity = route.credentials.username if route.credentials else ""
-            lane = self._lanes[route_name] = Lane(LaneKey(route_name, identity), route)
+            found = self._mailboxes[route_name] = (route, Mailboxes(route))
+        route, mailboxes = found
+        logins, stopped = self._allowed(route, mailboxes.of(sender), sender)
+        key = LaneKey(route_name, tuple(login.username if login else "" for login in logins), stopped)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key, route, logins)
+            if not logins and not stopped:
+                lane.reason = f"no mailbox of the route {route_name} may send for its senders"
+        if not route.mailboxes and not self.denials:
+            self._plain[route_name] = lane
         return lane
 
-    def add(self, id: int, route_name: str, *, attempts: int = 0, has_state: bool = False) -> Job:
+    def _allowed(
+        self, route: Route, logins: tuple[Login | None, ...], sender: bytes
+    ) -> tuple[tuple[Login | None, ...], str]:
+        """Those that nothing speaks against; and who is stopped, where none is left."""
+        if not self.denials or not logins:
+            return logins, ""
+        if domain := self.denials.stops(sender):
+            return (), f"@{domain.decode('utf-8', 'replace')}"
+        may_send = self.denials.may_send
+        left = tuple(login for login in logins if may_send(mailbox_key(route, login), sender))
+        return left, "" if left else sender.lower().decode("utf-8", "replace")
+
+    def add(
+        self,
+        id: int,
+        route_name: str,
+        *,
+        sender: bytes = b"",
+        priority: Priority = Priority.NORMAL,
+        attempts: int = 0,
+        has_state: bool = False,
+    ) -> Job:
         """A job for a mail; the caller places it with `push` or `defer`."""
         self._known.add(id)
-        return Job(id, self.lane(route_name), attempts, has_state)
+        return Job(id, self.lane(route_name, sender), attempts, has_state, priority)
 
     def defer(self, job: Job, at: float) -> None:
         """Back in its lane at `at`, seconds since the epoch."""

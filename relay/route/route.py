@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from relay.budget.limit import Limit
 from relay.m365.preset import Kind
+from relay.message.uncertain import Uncertain
 from relay.route.oauth import OAuth
 
 
@@ -80,6 +81,10 @@ class Route:
     """Recipient domains or addresses that take this route: `example.com`, `*.example.com`, `a@example.com`."""
     senders: tuple[str, ...] = ()
     """Sender domains or addresses that take it, written alike; both lists empty: every mail."""
+    spill: str = ""
+    """Name of the route that takes mail while this one may not or cannot; empty: none, mail waits."""
+    on_uncertain: Uncertain = Uncertain.RETRY
+    """What becomes of a mail whose connection was lost between its end and the reply, unless it says so itself."""
     recipients_per_message: int = 0
     """Recipients in one transaction; more take another. 0: as many as `deliver.recipients_max`."""
     connections: int = 20
@@ -100,3 +105,8 @@ class Route:
     """What the next hop allows in a time, without keys: `relay.route.tariff` says who is counted."""
     expire_s: float = 432_000.0
     """Age at which a mail that is still deferred is held: 5 days (RFC 5321 section 4.5.4.1)."""
+
+    @property
+    def identities(self) -> tuple[Login | None, ...]:
+        """All its mailboxes; (None,) where nobody logs in."""
+        return self.mailboxes or (self.credentials,)

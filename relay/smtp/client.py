@@ -169,6 +169,7 @@ class Client:
     ) -> None:
         """`hostname` is what EHLO says; `is_encrypted`: TLS stands already (RFC 8314)."""
         self.offer = Offer()
+        self.greeting: Reply | None = None
         self.is_encrypted = is_encrypted
         self._hostname = hostname
         self._start_tls = start_tls
@@ -344,6 +345,7 @@ class Client:
     # What replies do; each is called with the reply to the command it is named after.
 
     def _on_greeting(self, reply: Reply, _: Transaction) -> None:
+        self.greeting = reply
         if not reply.is_positive:
             self._fail(Unavailable(f"refused the session: {reply}", reply))
         else:

@@ -89,6 +89,14 @@ class Delivered(_Event, frozen=True):
     attempts: int
     seconds: float
     """From the acceptance to the next hop's reply."""
+    identity: str = ""
+    """The mailbox that sent it."""
+    session: str = ""
+    """Microsoft's id of the session: its support finds the mail by it."""
+    internal_id: str = ""
+    """Microsoft's number of the mail."""
+    remote: str = ""
+    """The server of Microsoft's that has it."""
     level: Level = "info"
 
 
@@ -119,12 +127,14 @@ class Held(_Event, frozen=True):
 
 
 class Uncertain(_Event, frozen=True):
-    """The connection died between the final dot and its reply: the mail may arrive twice."""
+    """The connection died between the final dot and its reply: the mail may have arrived."""
 
     id: str
     route: str
     host: str
     reason: str
+    decision: str = "retry"
+    """What becomes of it: retry (rather twice), or hold (rather never)."""
     level: Level = "warning"
 
 
@@ -197,6 +207,55 @@ class Throttled(_Event, frozen=True):
     level: Level = "info"
 
 
+class BreakerOpened(_Event, frozen=True):
+    """Something stopped: its mail waits, and uses up no attempt."""
+
+    scope: str
+    """What: sender, sender as, sender domain, route, source address, forest, tenant; tenant, external."""
+    key: str
+    """Whose."""
+    route: str
+    """Where it was told."""
+    reason: str
+    """The reply, and the next step."""
+    until: float
+    """Seconds since the epoch, when one mail tries; 0: not before the administrator has acted."""
+    level: Level = "warning"
+
+
+class BreakerClosed(_Event, frozen=True):
+    """It goes on."""
+
+    scope: str
+    key: str
+    seconds: float
+    """How long it had stopped."""
+    level: Level = "info"
+
+
+class LimitLearnt(_Event, frozen=True):
+    """A limit that nobody publishes is believed to be another one."""
+
+    scope: str
+    key: str
+    unit: str
+    before: int
+    after: int
+    reply: str
+    """What the next hop said."""
+    level: Level = "info"
+
+
+class Spilled(_Event, frozen=True):
+    """A mail takes another route than its own, which has used up a limit or has stopped."""
+
+    id: str
+    route: str
+    to: str
+    reason: str
+    level: Level = "info"
+
+
 class SpoolRefusing(_Event, frozen=True):
     """The spool takes no new mail; clients get 452 until SpoolAccepting."""
 
@@ -256,6 +315,8 @@ class QueueDepth(_Event, frozen=True):
     oldest_seconds: float
     throttled: int = 0
     """Lanes in which mail waits for a limit."""
+    stopped: int = 0
+    """Mailboxes, routes, hosts and the like that have stopped for a trouble."""
     level: Level = "debug"
 
 
@@ -354,6 +415,10 @@ Event = (
     | TokenFailed
     | CredentialExpiring
     | Throttled
+    | BreakerOpened
+    | BreakerClosed
+    | LimitLearnt
+    | Spilled
     | SpoolRefusing
     | SpoolAccepting
     | SpoolTrouble

@@ -16,7 +16,7 @@ from relay.budget.ledger import Ledger
 from relay.budget.limit import DAY_S, Charge, Limit, Scope, Unit
 from relay.budget.turn import Turns
 from relay.message.priority import Priority
-from tests.budget.naive import SECOND, write
+from tests.budget.naive import SECOND, Charged, write
 
 MINUTE = Limit(Scope.MAILBOX, Unit.MESSAGES, 30, 60)
 DAY = Limit(Scope.MAILBOX, Unit.RECIPIENTS, 10_000, DAY_S)
@@ -89,7 +89,8 @@ class Campaign:
             heads = {p: mailbox.charges for p, mails in mailbox.waiting.items() if mails}
             if not heads:
                 return
-            turn = mailbox.turns.next(self.ledger, heads, self.now)
+            turn = mailbox.turns.next(self.ledger, heads, Charged(heads), self.now)
+            assert turn is not None
             if isinstance(turn, Wait):
                 if turn.until is not None and self.asks.get(mailbox.name) != turn.until:
                     self.asks[mailbox.name] = turn.until

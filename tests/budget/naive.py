@@ -3,10 +3,11 @@
 Written from the rules, not from the code: no deque, no sum kept, no shortcut.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from relay.budget.limit import DAY_US, Limit
+from relay.budget.answer import Wait
+from relay.budget.limit import DAY_US, Charge, Limit
 from relay.budget.row import Row
 from relay.message.priority import Priority
 
@@ -130,3 +131,16 @@ def write(disk: dict[bytes, bytes], rows: Iterable[Row]) -> None:
             disk.pop(key, None)
         else:
             disk[key] = value
+
+
+class Charged:
+    """Heads whose charges are known beforehand, and which let nobody past."""
+
+    def __init__(self, heads: Mapping[Priority, Sequence[Charge]]) -> None:
+        self._heads = heads
+
+    def charges(self, priority: Priority) -> Sequence[Charge] | None:
+        return self._heads[priority]
+
+    def steps_aside(self, priority: Priority, wait: Wait) -> bool:
+        return False

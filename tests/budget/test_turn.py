@@ -8,6 +8,7 @@ from relay.budget.ledger import Ledger
 from relay.budget.limit import DAY_S, Charge, Limit, Scope, Unit
 from relay.budget.turn import Turn, Turns
 from relay.message.priority import Priority
+from tests.budget.naive import Charged
 
 HIGH, NORMAL, BULK = Priority
 SECOND = 1_000_000
@@ -18,11 +19,17 @@ def mail(recipients: int, key: str = "a") -> list[Charge]:
     return [Charge(Scope.MAILBOX, key, Unit.RECIPIENTS, recipients)]
 
 
+def next_turn(
+    turns: Turns, ledger: Ledger, heads: dict[Priority, list[Charge]], now: int
+) -> Turn | Wait | None:
+    return turns.next(ledger, heads, Charged(heads), now)
+
+
 def one(
     turns: Turns, ledger: Ledger, heads: dict[Priority, list[Charge]], now: int = 100 * SECOND
 ) -> Priority | None:
-    turn = turns.next(ledger, heads, now)
-    if isinstance(turn, Wait):
+    turn = next_turn(turns, ledger, heads, now)
+    if turn is None or isinstance(turn, Wait):
         return None
     assert isinstance(turn.answer, Taken)
     ledger.settle(turn.answer, now)
@@ -71,7 +78,7 @@ def test_a_mail_to_many_gathers_its_room_among_mails_to_one() -> None:
     # 500 are free: bulk must not nibble from them.
     heads = {NORMAL: mail(600), BULK: mail(1)}
     assert one(turns, ledger, heads, 4_500 * SECOND) is None
-    wait = turns.next(ledger, heads, 4_500 * SECOND)
+    wait = next_turn(turns, ledger, heads, 4_500 * SECOND)
     assert isinstance(wait, Wait) and wait.until is not None and wait.short
     assert one(turns, ledger, heads, wait.until) is NORMAL
 
@@ -88,10 +95,39 @@ def test_the_wait_is_that_of_the_first_who_may_go() -> None:
     turns, ledger = Turns(), Ledger([Limit(Scope.MAILBOX, Unit.RECIPIENTS, 30, 60)])
     ledger.note(mail(29), 0)
     assert one(turns, ledger, {HIGH: mail(1)}, SECOND) is HIGH
-    wait = turns.next(ledger, {HIGH: mail(1), BULK: mail(1)}, 2 * SECOND)
+    wait = next_turn(turns, ledger, {HIGH: mail(1), BULK: mail(1)}, 2 * SECOND)
     assert isinstance(wait, Wait) and wait.until == 60 * SECOND
 
 
 def test_a_mail_that_can_never_go_is_named_with_its_priority() -> None:
-    turn = Turns().next(Ledger([RECIPIENTS]), {NORMAL: mail(5_001)}, 0)
+    turn = next_turn(Turns(), Ledger([RECIPIENTS]), {NORMAL: mail(5_001)}, 0)
     assert isinstance(turn, Turn) and turn.priority is NORMAL and not isinstance(turn.answer, Taken)
+
+
+class Passing(Charged):
+    """Of one priority, the first mail lets the second past; and there is no third."""
+
+    def __init__(self, priority: Priority, first: list[Charge], second: list[Charge]) -> None:
+        super().__init__({})
+        self.mails = [first, second]
+        self.priority = priority
+        self.waits: list[Wait] = []
+
+    def charges(self, priority: Priority) -> list[Charge] | None:
+        return self.mails[0] if self.mails else None
+
+    def steps_aside(self, priority: Priority, wait: Wait) -> bool:
+        assert priority is self.priority
+        self.waits.append(wait)
+        self.mails.pop(0)
+        return True
+
+
+def test_a_mail_that_steps_aside_lets_the_next_of_its_priority_past() -> None:
+    ledger = Ledger([Limit(Scope.RECIPIENT, Unit.RECIPIENTS, 1, 3600)])
+    to_r = [Charge(Scope.RECIPIENT, "r", Unit.RECIPIENTS, 1)]
+    assert isinstance(ledger.take(to_r, 0), Taken)
+    heads = Passing(NORMAL, to_r, [Charge(Scope.RECIPIENT, "s", Unit.RECIPIENTS, 1)])
+    turn = Turns().next(ledger, [NORMAL], heads, 0)
+    assert isinstance(turn, Turn) and isinstance(turn.answer, Taken) and len(heads.waits) == 1
+    assert Turns().next(ledger, [NORMAL], Passing(NORMAL, to_r, to_r), 0) is None

@@ -15,6 +15,7 @@ from relay.deliver.options import DelivererOptions
 from relay.deliver.settlement import Committer as Submits
 from relay.identity.token_cache import Fetch, TokenCache
 from relay.message.envelope import Envelope, Recipient
+from relay.message.priority import Priority
 from relay.message.queue_id import QueueIdSource
 from relay.route.route import Route, TlsMode
 from relay.route.table import RouteTable
@@ -60,7 +61,11 @@ class Relaying:
         age_s: float = 0.0,
         **fields: object,
     ) -> Queued:
-        """Put a mail into the spool as a receiver does, without a word to the deliverer."""
+        """Put a mail into the spool as a receiver does, without a word to the deliverer.
+
+        High, unless said otherwise: so limits alone say what goes, and nothing is kept free for higher ones.
+        """
+        fields.setdefault("priority", Priority.HIGH)
         records = [content] if isinstance(content, bytes) else content
         envelope = Envelope(
             id=self.ids.next(),
@@ -131,6 +136,7 @@ async def relaying(
     fetch: Fetch | None = None,
     tenant: Tenant | None = None,
     later: CallLater | None = None,
+    acted_at: float = 0.0,
     **options: object,
 ) -> AsyncIterator[Relaying]:
     """A deliverer at work; `before` may fill the spool first, `committing` stand before the committer,
@@ -151,8 +157,10 @@ async def relaying(
         clock,
         lambda: 0.5,
         None if fetch is None else TokenCache(fetch, relay.record, clock, lambda: 0.5),
-        book=open_book(relay.store, routes, tenant or Tenant(), clock, "this boot", relay.record),
+        book=open_book(relay.store, routes, clock, "this boot", relay.record),
         later=later,
+        tenant=tenant,
+        acted_at=acted_at,
     )
     await relay.deliverer.start()
     try:

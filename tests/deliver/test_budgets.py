@@ -22,6 +22,7 @@ from tests.deliver.relaying import Relaying, relaying, route_to, states
 from tests.fakes.clock import FakeClock
 from tests.fakes.loop import in_loop
 from tests.fakes.sink import Script, Sink
+from tests.fakes.timers import Timers
 
 LOGIN = Credentials("orders@contoso.test", "secret")
 THREE = Limit(Scope.ROUTE, Unit.MESSAGES, 3, 60)
@@ -31,38 +32,6 @@ ONE = Limit(Scope.ROUTE, Unit.MESSAGES, 1, 60)
 def limited(port: int, *limits: Limit, name: str = "smarthost", **changes: object) -> Route:
     # As in route_to: names are checked at run time.
     return route_to(port, name, limits=limits or (THREE,), **changes)  # type: ignore[arg-type]
-
-
-class Timers:
-    """Timers of a clock that moves when told."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
-        self.set: list[Alarm] = []
-
-    def __call__(self, seconds: float, go: "Callable[[], None]") -> "Alarm":
-        alarm = Alarm(self._clock.monotonic() + seconds, go)
-        self.set.append(alarm)
-        return alarm
-
-    def pass_by(self, seconds: float) -> None:
-        """Let so much time go by, and whatever is due ring."""
-        self._clock.advance(seconds)
-        due = [alarm for alarm in self.set if alarm.at <= self._clock.monotonic()]
-        self.set = [alarm for alarm in self.set if alarm not in due]
-        for alarm in due:
-            if not alarm.is_cancelled:
-                alarm.go()
-
-
-class Alarm:
-    def __init__(self, at: float, go: "Callable[[], None]") -> None:
-        self.at = at
-        self.go = go
-        self.is_cancelled = False
-
-    def cancel(self) -> None:
-        self.is_cancelled = True
 
 
 async def quiet(relay: Relaying) -> None:
@@ -357,7 +326,7 @@ async def test_a_wait_is_told_once_and_the_lane_says_why(tmp_path: Path) -> None
         assert told.until == pytest.approx(clock.now() + 60)
         assert relay.deliverer is not None
         (lane,) = relay.deliverer._queue.lanes
-        assert lane.pause_reason == f"{told.limit}; mail goes on at 2027-01-15 08:01:00 UTC"
+        assert relay.deliverer._reason(lane) == f"{told.limit}; mail goes on at 2027-01-15 08:01:00 UTC"
 
 
 @in_loop

@@ -45,8 +45,8 @@ async def test_a_next_hop_that_wants_a_login_we_do_not_have_holds_no_mail(tmp_pa
         relaying(tmp_path, route_to(sink.port)) as relay,
     ):
         mail = await relay.send()
-        await relay.until(lambda: relay.told(trace.ConnectionFailed))
-        assert "530" in relay.told(trace.ConnectionFailed)[0].reason
+        await relay.until(lambda: relay.told(trace.BreakerOpened))
+        assert "530" in relay.told(trace.BreakerOpened)[0].reason
         assert relay.store.state(mail.id) is None
 
 

@@ -11,8 +11,10 @@ from relay.route.route import Credentials
 from relay.spool.change import Status
 from relay.trace import event as trace
 from tests.deliver.relaying import relaying, route_to, states
+from tests.fakes.clock import FakeClock
 from tests.fakes.loop import in_loop
 from tests.fakes.sink import Script, Sink
+from tests.fakes.timers import Timers
 
 RELAY_DENIED = b"550 5.7.64 TenantAttribution; Relay Access Denied SMTP"
 BLOCKED = b"550 5.2.252 Sender throttled due to continuous send as denied errors."
@@ -23,9 +25,9 @@ async def test_a_blocked_mailbox_stops_the_lane_with_the_next_step(tmp_path: Pat
     async with Sink(Script(replies={b".": BLOCKED})) as sink:
         async with relaying(tmp_path, route_to(sink.port, connections=1)) as relay:
             await relay.hint(*(relay.accept() for _ in range(20)))
-            await relay.until(lambda: relay.told(trace.ConnectionFailed))
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
             await relay.until(lambda: not sink.open_connections)
-            [event] = relay.told(trace.ConnectionFailed)
+            [event] = relay.told(trace.BreakerOpened)
             assert event.level == "error"
             assert "5.2.252" in event.reason and "Grant SendAs" in event.reason
             assert len(relay.store.scan()) == 20 and not relay.told(trace.Held)
@@ -37,9 +39,12 @@ async def test_a_blocked_mailbox_stops_the_lane_with_the_next_step(tmp_path: Pat
 @in_loop
 async def test_what_stands_behind_a_fault_on_the_wire_is_delivered_once(tmp_path: Path) -> None:
     async with Sink(Script(once={b".": BLOCKED}, verdict_delay_s=0.02)) as sink:
-        route = route_to(sink.port, connections=1)
-        async with relaying(tmp_path, route, fault_backoff_first_s=0.05) as relay:
+        route, clock = route_to(sink.port, connections=1), FakeClock()
+        timers = Timers(clock)
+        async with relaying(tmp_path, route, clock=clock, later=timers) as relay:
             await relay.hint(*(relay.accept() for _ in range(5)))
+            await relay.until(lambda: relay.told(trace.BreakerOpened) and not sink.open_connections)
+            timers.pass_by(3600.1)
             await relay.until_empty()
             assert len(sink.mails) == 5 and not relay.told(trace.Uncertain)
 
@@ -65,9 +70,9 @@ async def test_a_tenant_that_knows_none_of_our_senders_stops_the_lane(tmp_path: 
     async with Sink(Script(replies={b"MAIL FROM": RELAY_DENIED})) as sink:
         async with relaying(tmp_path, route_to(sink.port, connections=1)) as relay:
             await relay.hint(*(relay.accept() for _ in range(30)))
-            await relay.until(lambda: relay.told(trace.ConnectionFailed))
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
             await relay.until(lambda: not sink.open_connections)
-            [event] = relay.told(trace.ConnectionFailed)
+            [event] = relay.told(trace.BreakerOpened)
             assert event.level == "error" and "client certificate" in event.reason
             tried = sum(line.startswith(b"MAIL") for line in sink.commands)
             assert 3 <= tried <= 5, "three are believed, and a few may stand behind on the wire"
@@ -116,8 +121,8 @@ async def test_a_session_that_is_refused_names_the_next_step(
     async with Sink(script) as sink:
         async with relaying(tmp_path, route_to(sink.port, credentials=Credentials("user", "right"))) as relay:
             await relay.send()
-            await relay.until(lambda: relay.told(trace.ConnectionFailed))
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
             await asyncio.sleep(0.05)
-            [event] = relay.told(trace.ConnectionFailed)
+            [event] = relay.told(trace.BreakerOpened)
             assert event.level == "error" and step in event.reason
             assert len(relay.store.scan()) == 1

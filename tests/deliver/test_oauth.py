@@ -13,8 +13,10 @@ from relay.message.envelope import Recipient
 from relay.route.oauth import Application, ClientSecret, OAuth
 from relay.trace import event as trace
 from tests.deliver.relaying import relaying, route_to
+from tests.fakes.clock import FakeClock
 from tests.fakes.loop import in_loop
 from tests.fakes.sink import Script, Sink
+from tests.fakes.timers import Timers
 from tests.identity.test_claims import GOOD, token_of
 
 MAILBOX = "orders@contoso.example"
@@ -104,9 +106,9 @@ async def test_a_fresh_token_that_is_refused_stops_the_lane_and_says_why(tmp_pat
         async with relaying(tmp_path, route_to(sink.port, credentials=LOGIN), fetch=authority.fetch) as relay:
             mails = [relay.accept() for _ in range(10)]
             await relay.hint(*mails)
-            await relay.until(lambda: relay.told(trace.ConnectionFailed))
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
             await asyncio.sleep(0.1)
-            [event] = relay.told(trace.ConnectionFailed)
+            [event] = relay.told(trace.BreakerOpened)
             assert event.level == "error" and "5.7.3" in event.reason
             assert "lacks the role SMTP.SendAsApp" in event.reason and authority.given[0] not in event.reason
             assert len(sink.logins) == 1, "another one would be no better"
@@ -115,14 +117,16 @@ async def test_a_fresh_token_that_is_refused_stops_the_lane_and_says_why(tmp_pat
 
 @in_loop
 async def test_the_next_try_after_a_fault_has_a_fresh_token(tmp_path: Path) -> None:
-    authority, taken = Authority(), list[str]()
+    authority, taken, clock = Authority(), list[str](), FakeClock()
+    timers = Timers(clock)
     async with Sink(Script(tokens=taken)) as sink:
         route = route_to(sink.port, credentials=LOGIN)
-        async with relaying(tmp_path, route, fetch=authority.fetch, fault_backoff_first_s=0.05) as relay:
+        async with relaying(tmp_path, route, fetch=authority.fetch, clock=clock, later=timers) as relay:
             await relay.send()
-            await relay.until(lambda: relay.told(trace.ConnectionFailed))
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
             # What was granted meanwhile stands in the next token only.
             taken.append(token_of(GOOD | {"jti": len(authority.given)}))
+            timers.pass_by(3600.1)
             await relay.until_empty()
             assert sink.logins[-1] == (MAILBOX, taken[0])
 
@@ -138,8 +142,8 @@ async def test_a_token_does_not_mend_what_the_tenant_has_switched_off(tmp_path: 
             await relay.until(lambda: relay.told(trace.ConnectionClosed))
             sink.script.replies[b"AUTH"] = off
             await relay.send()
-            await relay.until(lambda: relay.told(trace.ConnectionFailed))
-            [event] = relay.told(trace.ConnectionFailed)
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
+            [event] = relay.told(trace.BreakerOpened)
             assert "Set-TransportConfig" in event.reason and "the token" not in event.reason
             assert len(authority.given) == 1
 
@@ -151,8 +155,8 @@ async def test_the_complaint_of_a_server_is_told(tmp_path: Path) -> None:
     async with Sink(Script(tokens=(), token_complaint=complaint)) as sink:
         async with relaying(tmp_path, route_to(sink.port, credentials=LOGIN), fetch=authority.fetch) as relay:
             await relay.send()
-            await relay.until(lambda: relay.told(trace.ConnectionFailed))
-            assert complaint.decode() in relay.told(trace.ConnectionFailed)[0].reason
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
+            assert complaint.decode() in relay.told(trace.BreakerOpened)[0].reason
 
 
 @in_loop
@@ -220,7 +224,7 @@ async def test_a_refused_login_is_not_tried_at_every_address_of_the_host(tmp_pat
         route = route_to(sink.port, credentials=LOGIN, hosts=("127.0.0.1", "127.0.0.1"))
         async with relaying(tmp_path, route, fetch=authority.fetch) as relay:
             await relay.send()
-            await relay.until(lambda: relay.told(trace.ConnectionFailed))
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
             assert len(sink.logins) == 1
 
 

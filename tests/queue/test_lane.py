@@ -1,16 +1,31 @@
-"""A lane gives its oldest mail first."""
+"""A lane gives its oldest mail first, by priority; some of it stands aside."""
+
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.budget.limit import Place, Scope, Unit
+from relay.message.priority import Priority
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
 from relay.route.route import Route
 
+HIGH, NORMAL, BULK = Priority
+OUTSIDE = Place(Scope.TENANT, "tenant", Unit.EXTERNAL_RECIPIENTS)
+OF_A = Place(Scope.CLIENT, "a", Unit.MESSAGES)
+
 
 def lane() -> Lane:
-    return Lane(LaneKey("r", ""), Route("r", ("h.test",)))
+    return Lane(LaneKey("r"), Route("r", ("h.test",)))
+
+
+def filled(*ids: int, priority: Priority = NORMAL) -> Lane:
+    tested = lane()
+    for id in ids:
+        tested.push(Job(id, tested, priority=priority))
+    return tested
 
 
 @given(st.lists(st.one_of(st.integers(0, 50), st.none()), max_size=60))
@@ -23,47 +38,63 @@ def test_the_oldest_is_always_next(steps: list[int | None]) -> None:
             truth.append(step)
         elif truth:
             truth.sort()
-            head = tested.peek()
+            head = tested.head(NORMAL)
             assert head is not None and head.id == truth[0]
-            assert tested.pop().id == truth.pop(0)
+            assert tested.pop(NORMAL).id == truth.pop(0)
         assert len(tested) == len(truth)
 
 
 def test_an_empty_lane_has_no_head() -> None:
-    assert lane().peek() is None
+    assert lane().peek() is None and lane().head(HIGH) is None
     with pytest.raises(IndexError):
-        lane().pop()
+        lane().pop(NORMAL)
 
 
-def test_a_pause_has_a_reason_until_it_is_over() -> None:
-    paused = lane()
-    paused.pause(10.0, "down")
-    assert (paused.paused_until, paused.pause_reason) == (10.0, "down")
-    paused.resume()
-    assert (paused.paused_until, paused.pause_reason) == (0.0, "")
+def test_priorities_stand_apart_and_the_oldest_of_all_is_known() -> None:
+    tested = filled(5, 6, priority=BULK)
+    tested.push(Job(7, tested, priority=HIGH))
+    head = tested.head(HIGH)
+    assert head is not None and head.id == 7 and tested.head(NORMAL) is None
+    oldest = tested.peek()
+    assert oldest is not None and oldest.id == 5
+    assert tested.pop(HIGH).id == 7 and len(tested) == 2
 
 
-def test_jobs_that_stand_aside_are_not_counted_and_come_back_oldest_first() -> None:
-    tested = lane()
-    for id in (1, 2, 3, 4):
-        tested.push(Job(id, tested))
+def test_a_job_that_is_pushed_belongs_to_the_lane() -> None:
+    tested, other = filled(1), lane()
+    other.push(tested.pop(NORMAL))
+    head = other.peek()
+    assert head is not None and head.lane is other
+
+
+def test_jobs_that_stand_aside_are_not_counted_and_come_back_one_at_a_time_the_oldest_first() -> None:
+    tested = filled(1, 2, 3, 4)
+    tested.close_siding((OUTSIDE, NORMAL), 9.0, "a limit")
     for _ in range(3):
-        tested.park(tested.pop())
+        tested.park(OUTSIDE, NORMAL, tested.pop(NORMAL))
     assert (len(tested), tested.parked) == (1, 3)
-    tested.unpark()
-    assert (tested.pop().id, tested.pop().id, tested.parked) == (1, 4, 2)
-    for _ in range(3):
-        tested.unpark()
-    assert [tested.pop().id, tested.pop().id] == [2, 3]
-    assert (len(tested), tested.parked) == (0, 0)
+    assert tested.is_closed(OUTSIDE, NORMAL) and not tested.unpark()
+    tested.open_siding((OUTSIDE, NORMAL))
+    assert (len(tested), tested.parked, tested.is_closed(OUTSIDE, NORMAL)) == (2, 2, False)
+    assert tested.pop(NORMAL).id == 1 and tested.unpark()
+    assert [tested.pop(NORMAL).id, tested.pop(NORMAL).id] == [2, 4]
+    assert tested.unpark() and not tested.unpark()
+    assert tested.pop(NORMAL).id == 3 and tested.sidings == {}
 
 
-def test_a_trouble_is_told_before_a_limit() -> None:
-    tested = lane()
-    tested.throttle(9.0, "a limit")
-    tested.pause(5.0, "a trouble")
-    assert tested.pause_reason == "a trouble"
-    tested.resume()
-    assert (tested.pause_reason, tested.throttled_until) == ("a limit", 9.0)
-    tested.release()
-    assert (tested.pause_reason, tested.throttled_until) == ("", 0.0)
+def test_a_siding_that_closes_again_keeps_the_rest() -> None:
+    tested = filled(1, 2)
+    for _ in range(2):
+        tested.park(OUTSIDE, NORMAL, tested.pop(NORMAL))
+    tested.open_siding((OUTSIDE, NORMAL))
+    tested.park(OUTSIDE, NORMAL, tested.pop(NORMAL))
+    tested.close_siding((OUTSIDE, NORMAL), math.inf, "again")
+    assert not tested.unpark() and tested.parked == 2
+
+
+def test_sidings_are_for_one_priority_and_one_limit() -> None:
+    tested = filled(1)
+    tested.close_siding((OUTSIDE, BULK), 9.0, "bulk may not")
+    assert not tested.is_closed(OUTSIDE, HIGH) and not tested.is_closed(OF_A, BULK)
+    tested.open_siding((OF_A, BULK))
+    assert tested.is_closed(OUTSIDE, BULK)

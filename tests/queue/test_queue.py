@@ -2,10 +2,11 @@
 
 import sys
 
+from relay.message.priority import Priority
 from relay.message.queue_id import QueueIdSource
 from relay.queue.job import Job
 from relay.queue.queue import Queue
-from relay.route.route import Credentials, Route
+from relay.route.route import Credentials, MailboxRule, Route
 from tests.fakes.clock import FakeClock
 
 
@@ -16,7 +17,7 @@ def queue() -> Queue:
 def test_lanes_are_keyed_by_route_and_identity() -> None:
     tested = queue()
     assert tested.lane("one") is tested.lane("one")
-    assert (tested.lane("one").key.route, tested.lane("one").key.identity) == ("one", "user")
+    assert (tested.lane("one").key.route, tested.lane("one").key.identities) == ("one", ("user",))
     assert tested.lane("two") is not tested.lane("one")
 
 
@@ -41,7 +42,9 @@ def test_deferred_jobs_return_in_order_of_time() -> None:
     assert [job.id for job in tested.due(5.0, 10)] == []
     assert [job.id for job in tested.due(30.0, 10)] == [2, 3, 1]
     assert tested.depth().ready == 3 and tested.depth().deferred == 1
-    assert [tested.lane("one").pop().id for _ in range(3)] == [1, 2, 3], "the oldest mail first"
+    assert [tested.lane("one").pop(Priority.NORMAL).id for _ in range(3)] == [1, 2, 3], (
+        "the oldest mail first"
+    )
 
 
 def test_no_more_return_at_once_than_asked_for() -> None:
@@ -65,4 +68,49 @@ def test_the_age_of_the_oldest_comes_from_its_id() -> None:
 
 
 def test_a_job_is_small() -> None:
-    assert sys.getsizeof(Job(1, queue().lane("one"))) <= 72
+    assert sys.getsizeof(Job(1, queue().lane("one"))) <= 88, "a million of them wait"
+
+
+A, B = Credentials("a@contoso.test", "x"), Credentials("b@contoso.test", "x")
+POOLED = Route(
+    "pooled",
+    ("h.test",),
+    mailboxes=(A, B),
+    mailbox_rules=(MailboxRule(("a@contoso.test", "b@contoso.test"), ("news.test",)),),
+)
+BOTH = ("a@contoso.test", "b@contoso.test")
+
+
+def pooled() -> Queue:
+    return Queue(lambda name: POOLED)
+
+
+def test_mail_waits_with_what_the_same_mailboxes_may_send() -> None:
+    tested = pooled()
+    news = tested.lane("pooled", b"x@news.test")
+    assert news.key.identities == BOTH and news is tested.lane("pooled", b"y@NEWS.test")
+    assert tested.lane("pooled", b"a@contoso.test").key.identities == ("a@contoso.test",)
+    nobody = tested.lane("pooled", b"c@elsewhere.test")
+    assert nobody.key.identities == () and "no mailbox of the route pooled" in nobody.reason
+
+
+def test_a_mailbox_that_was_denied_a_sender_leaves_him_to_the_others() -> None:
+    tested = pooled()
+    tested.denials.deny("a@contoso.test", b"X@news.test")
+    assert tested.lane("pooled", b"x@news.test").key.identities == ("b@contoso.test",)
+    assert tested.lane("pooled", b"y@news.test").key.identities == BOTH
+    tested.denials.deny("b@contoso.test", b"x@news.test")
+    stopped = tested.lane("pooled", b"x@news.test").key
+    assert (stopped.identities, stopped.stopped) == ((), "x@news.test")
+    tested.denials.allow("a@contoso.test", b"x@news.test")
+    assert tested.lane("pooled", b"x@news.test").key.identities == ("a@contoso.test",)
+
+
+def test_a_domain_that_was_denied_waits_as_one() -> None:
+    tested = pooled()
+    tested.denials.deny_domain(b"news.test")
+    assert tested.lane("pooled", b"x@news.test") is tested.lane("pooled", b"y@news.test")
+    assert tested.lane("pooled", b"x@news.test").key.stopped == "@news.test"
+    assert tested.lane("pooled", b"a@contoso.test").key.identities == ("a@contoso.test",)
+    tested.denials.allow_domain(b"news.test")
+    assert tested.lane("pooled", b"x@news.test").key.identities == BOTH

@@ -22,7 +22,9 @@ def route(name: str, username: str = "", *limits: Limit, kind: Kind = Kind.SMTP)
 
 
 def charged(routes: list[Route], which: int = 0) -> list[Charge]:
-    return Tariff(routes[which], limits_in_force(routes), TENANT).charges(TO, 5_000)
+    return Tariff(routes[which], routes[which].credentials, limits_in_force(routes), TENANT).charges(
+        TO, 5_000
+    )
 
 
 def test_a_mail_is_charged_for_everything_its_route_limits() -> None:
@@ -43,7 +45,7 @@ def test_two_limits_of_one_unit_are_one_charge() -> None:
 def test_a_route_without_limits_is_charged_nothing() -> None:
     routes = [route("free"), route("r", "m", A_MINUTE, OUTSIDE)]
     assert charged(routes) == []
-    assert Tariff(routes[0], limits_in_force(routes), TENANT).places == ()
+    assert Tariff(routes[0], routes[0].credentials, limits_in_force(routes), TENANT).places == ()
 
 
 def test_two_routes_of_one_mailbox_share_its_limits_and_the_smaller_is_in_force() -> None:
@@ -73,7 +75,12 @@ def test_only_routes_that_are_counted_for_the_tenant_are_charged_for_it() -> Non
 
 
 def test_mail_to_the_inside_is_not_charged_as_external() -> None:
-    tariff = Tariff(route("r", "m", OUTSIDE), limits_in_force([route("r", "m", OUTSIDE)]), TENANT)
+    tariff = Tariff(
+        route("r", "m", OUTSIDE),
+        route("r", "m", OUTSIDE).credentials,
+        limits_in_force([route("r", "m", OUTSIDE)]),
+        TENANT,
+    )
     assert tariff.charges([b"a@contoso.com", b"a@x.y.contoso.net"], 1) == []
     outside = [b"a@contoso.net", b"a@sub.contoso.com", b"postmaster", b'"x@contoso.com"@z', b"\xff@\xff"]
     assert [charge.amount for charge in tariff.charges(outside, 1)] == [len(outside)]
@@ -81,7 +88,7 @@ def test_mail_to_the_inside_is_not_charged_as_external() -> None:
 
 def test_refused_recipients_are_given_back_and_the_message_is_not() -> None:
     routes = [route("r", "m", A_MINUTE, A_DAY, OUTSIDE, BYTES)]
-    assert Tariff(routes[0], limits_in_force(routes), TENANT).unsent(TO[1:]) == [
+    assert Tariff(routes[0], routes[0].credentials, limits_in_force(routes), TENANT).unsent(TO[1:]) == [
         Charge(Scope.MAILBOX, "m", Unit.RECIPIENTS, 2),
         Charge(Scope.TENANT, TENANT_KEY, Unit.EXTERNAL_RECIPIENTS, 1),
     ]

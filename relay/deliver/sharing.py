@@ -1,0 +1,72 @@
+"""Sharing: connections that several logins must share out between them.
+
+Microsoft counts the three connections of a mailbox, and those to one host, over all
+routes. Who wants one where all are taken is noted; the one with the most lets go of one
+as soon as its mail is through, and who waits is told.
+"""
+
+from collections.abc import Hashable
+from typing import Protocol
+
+from relay.budget.connection import Busy, Connections
+from relay.budget.limit import Place
+from relay.deliver.reach import Reach
+
+
+class Sharer(Protocol):
+    """A pool, as far as the others are concerned."""
+
+    @property
+    def reach(self) -> Reach: ...
+    @property
+    def size(self) -> int: ...
+    def let_go(self, reason: str) -> None: ...
+    def pump(self) -> None: ...
+
+
+class Sharing:
+    """Of one process."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self._pools: list[Sharer] = []
+        self._waiting: dict[Sharer, Place] = {}
+
+    def add(self, pool: Sharer) -> None:
+        """A pool that may want connections."""
+        self._pools.append(pool)
+
+    def acquire(self, owner: Hashable, pool: Sharer) -> bool:
+        """A connection may be opened; False: one must go first, and the pool is told when it has."""
+        busy = self.connections.acquire(owner, pool.reach.scopes)
+        if busy is None:
+            return True
+        self._waiting[pool] = busy.place
+        self._ask(busy, pool)
+        return False
+
+    def release(self, owner: Hashable) -> None:
+        """A connection is gone, or was not opened."""
+        places = self.connections.release(owner)
+        if self._waiting and places:
+            for pool in [pool for pool, place in self._waiting.items() if place in places]:
+                del self._waiting[pool]
+                pool.pump()
+
+    def trim(self, reach: Reach) -> None:
+        """A cap was lowered: what stands beyond it goes as soon as it can."""
+        for scope, key in reach.scopes:
+            for _ in range(self.connections.surplus(scope, key)):
+                sharers = [pool for pool in self._pools if (scope, key) in pool.reach.scopes]
+                max(sharers, key=_size).let_go("fewer connections are allowed")
+
+    def _ask(self, busy: Busy, asking: Sharer) -> None:
+        scope, key = busy.place.scope, busy.place.key
+        others = [pool for pool in self._pools if pool is not asking and (scope, key) in pool.reach.scopes]
+        largest = max(others, key=_size, default=None)
+        if largest is not None and largest.size > asking.size:
+            largest.let_go("others need a connection")
+
+
+def _size(pool: Sharer) -> int:
+    return pool.size

@@ -1,0 +1,51 @@
+"""A strand: jobs of a lane that go in order, the oldest mail first.
+
+New mail comes nearly in order of id and goes to a plain queue; what comes late or comes
+back goes to a heap; the older of the two heads is next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relay.queue.job import Job
+
+
+class Strand:
+    """Of one priority."""
+
+    __slots__ = ("_fresh", "_returned", "_returns")
+
+    def __init__(self) -> None:
+        self._fresh: deque[Job] = deque()
+        self._returned: list[tuple[int, int, Job]] = []
+        self._returns = 0
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._returned)
+
+    def push(self, job: Job) -> None:
+        """The job waits for its turn: behind all mail that is older."""
+        fresh = self._fresh
+        if not fresh or job.id >= fresh[-1].id:
+            fresh.append(job)
+        else:
+            self._returns += 1
+            heappush(self._returned, (job.id, self._returns, job))
+
+    def peek(self) -> Job | None:
+        """The oldest, left in its place."""
+        fresh, returned = self._fresh, self._returned
+        if returned and (not fresh or returned[0][0] < fresh[0].id):
+            return returned[0][2]
+        return fresh[0] if fresh else None
+
+    def pop(self) -> Job:
+        """The oldest; IndexError when none waits."""
+        fresh, returned = self._fresh, self._returned
+        if returned and (not fresh or returned[0][0] < fresh[0].id):
+            return heappop(returned)[2]
+        return fresh.popleft()
