@@ -43,8 +43,9 @@ def check(path: Path, name: str | None, *, as_json: bool) -> Exit:
 
     application = oauth.application
     report = Report(route.name, oauth.username, str(application), application.authority, application.scope)
-    if expiry.stage(application, time.time()) is not None:
-        report.warnings = (expiry.sentence(application, time.time()),)
+    credential, now = expiry.of_application(application), time.time()
+    if credential is not None and expiry.stage(credential, now) is not None:
+        report.warnings = (expiry.sentence(credential, now),)
     try:
         fetched = fetch(application)
     except TokenRefused as error:

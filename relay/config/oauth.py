@@ -38,8 +38,8 @@ def build_oauth(
     )
     if application.ca_file is not None:
         found.judge(f"{key}.ca_file", lambda: _try_authorities(application.ca_file))
-    if expiry.stage(application, found.now) is not None:
-        found.warning(key, expiry.sentence(application, found.now))
+    if (credential := expiry.of_application(application)) is not None:
+        found.credential(key, credential)
     return OAuth(
         username=username,
         application=application,

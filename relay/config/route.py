@@ -6,6 +6,7 @@ What a table leaves out, the preset of its kind fills in; what it says counts, w
 from dataclasses import replace
 
 from relay import tls
+from relay.config import client_certificate
 from relay.config.credentials import build_credentials
 from relay.config.findings import Findings
 from relay.config.limit import build_limits, check_connections
@@ -15,6 +16,7 @@ from relay.config.options import given
 from relay.m365.cloud import CLOUDS, WORLDWIDE, Cloud
 from relay.m365.preset import PRESETS, HostFrom, Kind, Preset, host_of
 from relay.route.route import Route, TlsMode
+from relay.route.tenant import Tenant
 
 _ROUTE_BY_HAND = {
     "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders",
@@ -60,7 +62,7 @@ def _route(found: Findings, key: str, table: RouteTable, tenant: TenantTable | N
         senders=tuple(table.senders or ()),
         credentials=build_credentials(found, key, table, preset, cloud),
     )
-    _check_route_tls(found, key, table, route)
+    _check_route_tls(found, key, table, route, tenant)
     return replace(route, limits=build_limits(found, key, table.limit, route, tenant))
 
 
@@ -103,7 +105,9 @@ def _hosts(found: Findings, key: str, table: RouteTable, preset: Preset, cloud: 
     return ("missing.invalid",)
 
 
-def _check_route_tls(found: Findings, key: str, table: RouteTable, route: Route) -> None:
+def _check_route_tls(
+    found: Findings, key: str, table: RouteTable, route: Route, tenant: TenantTable | None
+) -> None:
     if table.client_key is not None and table.client_certificate is None:
         found.problems.append(f"{key}.client_key: goes with a client_certificate; name that one too")
     if route.tls is TlsMode.NONE:
@@ -111,7 +115,11 @@ def _check_route_tls(found: Findings, key: str, table: RouteTable, route: Route)
             found.warnings.append(f'{key}.tls: is "none", so its certificates are not used')
         return
     which = "ca_file" if route.client_certificate is None else "client_certificate"
+    before = len(found.problems)
     found.judge(f"{key}.{which}", lambda: _try_context(route))
+    if route.client_certificate is not None and len(found.problems) == before:
+        domains = tuple((tenant and tenant.domains) or ())
+        client_certificate.examine(found, f"{key}.client_certificate", route, Tenant(domains))
     if route.tls is TlsMode.IMPLICIT and route.port in (25, 587):
         found.warnings.append(
             f'{key}.port: {route.port} is for STARTTLS; with tls = "implicit" most servers want 465'

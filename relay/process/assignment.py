@@ -14,6 +14,7 @@ from msgspec import Struct
 from relay.deliver.options import DelivererOptions
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
+from relay.identity.expiry import Credential
 from relay.receive.options import Limits, ListenerOptions
 from relay.route.route import Route
 from relay.route.tenant import Tenant
@@ -48,6 +49,8 @@ class Assignment(Struct, frozen=True):
     dkim: tuple[DomainPolicy, ...] = ()
     """Told to receivers only: who does not sign holds no keys."""
     tenant: Tenant = Tenant()
+    credentials: tuple[Credential, ...] = ()
+    """What ends one day, for the deliverer to watch; names and times, no secrets."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

@@ -143,6 +143,7 @@ class Plan:
             listeners=listeners,
             dkim=dkim,
             tenant=configuration.tenant,
+            credentials=configuration.credentials if module == DELIVERER else (),
             console=console,
         )
         payload = assignment.encode(told)

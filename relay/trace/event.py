@@ -177,13 +177,22 @@ class TokenFailed(_Event, frozen=True):
 
 
 class CredentialExpiring(_Event, frozen=True):
-    """The secret or certificate of an application ends soon, or has ended."""
+    """A secret or a certificate ends soon, or has ended."""
 
-    application: str
+    credential: str
     reason: str
     days: int
     """Whole days left; negative when it has ended."""
     level: Level = "warning"
+
+
+class CredentialEnds(_Event, frozen=True):
+    """When a secret or a certificate ends; told at the start and every hour, for the metrics."""
+
+    credential: str
+    at: float
+    """Seconds since the epoch."""
+    level: Level = "debug"
 
 
 class Throttled(_Event, frozen=True):
@@ -353,6 +362,7 @@ Event = (
     | TokenFetched
     | TokenFailed
     | CredentialExpiring
+    | CredentialEnds
     | Throttled
     | SpoolRefusing
     | SpoolAccepting
