@@ -78,7 +78,7 @@ async def work(life: Life) -> None:
 
 def _tokens(life: Life) -> TokenCache | None:
     """For routes that log in with tokens; None when there is none."""
-    if not any(isinstance(route.credentials, OAuth) for route in life.told.routes):
+    if not any(isinstance(login, OAuth) for route in life.told.routes for login in route.logins):
         return None
     # msal and what it imports take 0.1 s and 10 MiB: nothing for a relay without tokens.
     from relay.identity.token import fetch

@@ -367,7 +367,7 @@ retry_factor = 3
 def test_every_option_has_a_key(options: type, table: type[Table], elsewhere: set[str]) -> None:
     keys = {key_of(option.name) for option in fields(options) if option.name not in elsewhere}
     assert keys - table.model_fields.keys() == set()
-    others = {"host", "username", "password_file", "password_env", "cloud", "oauth", "limit"}
+    others = {"host", "username", "password_file", "password_env", "cloud", "oauth", "limit", "mailbox"}
     assert table.model_fields.keys() - keys - others == set()
 
 
