@@ -195,6 +195,17 @@ class CredentialEnds(_Event, frozen=True):
     level: Level = "debug"
 
 
+class MxFound(_Event, frozen=True):
+    """The MX hosts of a route are known, are others now, or cannot be looked up while those of before are used."""
+
+    route: str
+    domain: str
+    hosts: tuple[str, ...]
+    reason: str = ""
+    """What is not as it should be."""
+    level: Level = "info"
+
+
 class Throttled(_Event, frozen=True):
     """Mail waits for a limit to give way; told for waits of a second or more, and once a minute at most."""
 
@@ -363,6 +374,7 @@ Event = (
     | TokenFailed
     | CredentialExpiring
     | CredentialEnds
+    | MxFound
     | Throttled
     | SpoolRefusing
     | SpoolAccepting
