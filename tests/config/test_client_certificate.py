@@ -103,6 +103,7 @@ def test_one_that_signed_itself_is_warned_of(tmp_path: Path) -> None:
         (("a.b.contoso.com",), ("contoso.com", "b.contoso.com"), True),
         (("a.b.contoso.com",), ("*.contoso.com",), True),
         (("*.b.contoso.com",), ("contoso.com",), False),
+        (("*.contoso.com",), ("*.contoso.com",), False),
         (("notcontoso.com",), ("contoso.com",), False),
         (("relay.fabrikam.com",), (), True),
     ],

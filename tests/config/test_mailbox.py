@@ -1,5 +1,6 @@
 """`[[route.mailbox]]`: several logins of a route, who may send through which, and what is wrong."""
 
+import re
 import time
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def test_mailboxes_that_name_the_same_are_a_pool_in_the_order_written(folder: Fo
         + OAUTH
         + mailbox(B, 'senders = ["news.contoso.com", "x.test"]\ndefault = true')
         + mailbox(C, 'senders = ["News.Contoso.com"]')
-        + mailbox(A, 'senders = ["news.contoso.com"]\ndefault = true')
+        + mailbox(A, 'senders = ["NEWS.contoso.com"]\ndefault = true')
     )
     assert route.mailbox_rules == (
         MailboxRule((B, C, A), ("news.contoso.com",)),
@@ -145,6 +146,19 @@ def test_mailboxes_that_name_the_same_are_a_pool_in_the_order_written(folder: Fo
     )
     assert names(route, b"x@news.contoso.com") == [B, C, A]
     assert names(route, b"x@elsewhere.test") == [B, A]
+
+
+def test_the_example_in_the_documentation_does_what_it_says(folder: Folder) -> None:
+    text = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+    example = re.search(r"```toml\n(.*?)```", text.partition("## [[route.mailbox]]")[2], re.DOTALL)
+    assert example is not None
+    whole = example[1].replace("/run/secrets/entra", "secret")
+    configuration = folder.read(whole.partition('[[route]]\nname = "exchange-online"')[2])
+    (route,) = configuration.routes
+    assert configuration.warnings == ()
+    assert names(route, b"x@shop.contoso.com") == ["orders@contoso.com"]
+    assert names(route, b"x@news.contoso.com") == ["news1@contoso.com", "news2@contoso.com"]
+    assert names(route, b"x@fabrikam.com") == ["news2@contoso.com"]
 
 
 def test_without_a_default_a_stranger_has_no_mailbox(folder: Folder) -> None:
