@@ -20,20 +20,20 @@ def login_rows(key: str, route: Route) -> list[Row]:
 
 
 def _login(key: str, login: Login) -> list[Row]:
-    match login:
-        case Credentials(username):
-            return [(f"{key}.username", username), (f"{key}.password", "is set")]
-        case OAuth(username, application):
-            rows = [
-                (f"{key}.username", username),
-                (f"{key}.oauth", str(application)),
-                (f"{key}.oauth.authority", application.authority),
-                (f"{key}.oauth.scope", application.scope),
-                (f"{key}.oauth.margin", f"{login.margin_s:g} s"),
-                (f"{key}.oauth.session_ends_with_token", str(login.ends_session).lower()),
-                (f"{key}.oauth.ca_file", application.ca_file or ""),
-            ]
-            return [row for row in rows if row[1]]
+    rows = [(f"{key}.username", login.username)]
+    if isinstance(login, Credentials):
+        rows.append((f"{key}.password", "is set"))
+    if isinstance(login, OAuth):
+        application = login.application
+        rows += [
+            (f"{key}.oauth", str(application)),
+            (f"{key}.oauth.authority", application.authority),
+            (f"{key}.oauth.scope", application.scope),
+            (f"{key}.oauth.margin", f"{login.margin_s:g} s"),
+            (f"{key}.oauth.session_ends_with_token", str(login.ends_session).lower()),
+            (f"{key}.oauth.ca_file", application.ca_file or ""),
+        ]
+    return [row for row in rows if row[1]]
 
 
 def _mailbox(key: str, route: Route, login: Login) -> Iterator[Row]:
