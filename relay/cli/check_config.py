@@ -8,13 +8,12 @@ from pathlib import Path
 import msgspec
 
 from relay.cli.dkim_rows import dkim_rows
+from relay.cli.login_rows import login_rows
 from relay.config.configuration import Configuration
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
 from relay.process.exits import Exit
-from relay.route.oauth import OAuth
-from relay.route.route import Credentials, Route
 from relay.route.tariff import describe
 
 Row = tuple[str, str]
@@ -50,9 +49,10 @@ def in_force(configuration: Configuration) -> list[Row]:
         for key, file in (("certificate", listener.certificate), ("key", listener.key)):
             rows += [(f"listener[{i}].{key}", str(file))] if file else []
     for i, route in enumerate(configuration.routes):
-        rows += _rows(f"route[{i}]", route, ("credentials", "limits"))
+        skip = ("credentials", "mailboxes", "mailbox_rules", "limits", "mx_of" if route.hosts else "hosts")
+        rows += _rows(f"route[{i}]", route, skip)
         rows += [(f"route[{i}].limit[{j}]", describe(row)) for j, row in enumerate(route.limits)]
-        rows += _login_rows(f"route[{i}]", route)
+        rows += login_rows(f"route[{i}]", route)
     rows += _rows("tenant", configuration.tenant, ())
     rows += dkim_rows(configuration.dkim, time.time())
     rows += _rows("limits", configuration.limits, ())
@@ -60,24 +60,6 @@ def in_force(configuration: Configuration) -> list[Row]:
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows
-
-
-def _login_rows(key: str, route: Route) -> list[Row]:
-    match route.credentials:
-        case Credentials(username):
-            return [(f"{key}.username", username), (f"{key}.password", "is set")]
-        case OAuth(username, application):
-            rows = [
-                (f"{key}.username", username),
-                (f"{key}.oauth", str(application)),
-                (f"{key}.oauth.authority", application.authority),
-                (f"{key}.oauth.scope", application.scope),
-                (f"{key}.oauth.margin", f"{route.credentials.margin_s:g} s"),
-                (f"{key}.oauth.session_ends_with_token", str(route.credentials.ends_session).lower()),
-                (f"{key}.oauth.ca_file", application.ca_file or ""),
-            ]
-            return [row for row in rows if row[1]]
-    return []
 
 
 def _rows(table: str, options: object, skip: tuple[str, ...]) -> list[Row]:

@@ -17,7 +17,11 @@ def group() -> None:
 def check(
     route: Annotated[
         str | None,
-        typer.Option(metavar="NAME", show_default="the only one with OAuth", help="The route's name."),
+        typer.Option(metavar="NAME", show_default="all with OAuth", help="Mailboxes of this route only."),
+    ] = None,
+    mailbox: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default="all", help="This mailbox only."),
     ] = None,
     config: Annotated[
         Path | None,
@@ -31,11 +35,12 @@ def check(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="For programs: JSON instead of text.")] = False,
 ) -> None:
-    """Fetch a token as the relay would; show what is in it and what is wrong with it, never the token.
+    """Fetch tokens as the relay would, one for each application; show what is in them and whether
+    each mailbox can use it, never the token.
 
     0: good, 1: something is wrong with it, 69: no answer, 78: refused.
     """
     from relay.cli.token_check import check as run
     from relay.config.read import find
 
-    raise typer.Exit(run(find(config), route, as_json=json))
+    raise typer.Exit(run(find(config), route, mailbox, as_json=json))

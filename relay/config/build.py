@@ -17,6 +17,7 @@ from relay.config.options import given
 from relay.config.route import build_routes
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
+from relay.identity import expiry
 from relay.receive.options import HEAD_BYTES, Limits
 from relay.spool.options import SpoolOptions
 
@@ -46,6 +47,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         tenant=build_tenant(found, file.tenant),
         console=_console(found, file),
         dkim=DkimBuilder(found).build(file.dkim),
+        credentials=expiry.soonest(found.credentials),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from relay.deliver.options import DelivererOptions
 from relay.identity.dkim import DomainPolicy
+from relay.identity.expiry import Credential
 from relay.receive.options import Limits, ListenerOptions
 from relay.route.route import Route
 from relay.route.tenant import Tenant
@@ -59,6 +60,8 @@ class Configuration:
     console: ConsoleOptions | None = None
     tenant: Tenant = field(default_factory=Tenant)
     dkim: tuple[DomainPolicy, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    """Secrets and certificates in use whose end is known."""
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What was found while a configuration was built: problems, warnings, names of secrets.
+"""What was found while a configuration was built: problems, warnings, names of secrets, what ends one day.
 
 Gathered, not raised: an administrator wants to see all of them.
 """
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.errors import ConfigurationError
+from relay.identity import expiry
+from relay.identity.expiry import Credential
 
 
 @dataclass(slots=True)
@@ -21,6 +23,8 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
     secret_names: set[str] = field(default_factory=set)
     """Environment variables that hold secrets."""
+    credentials: list[Credential] = field(default_factory=list)
+    """Secrets and certificates whose end is known."""
 
     def problem(self, key: str, text: str) -> None:
         """The relay cannot start with this."""
@@ -39,6 +43,12 @@ class Findings:
             return
         if warning:
             self.warning(key, warning)
+
+    def credential(self, key: str, credential: Credential) -> None:
+        """It ends one day; warned of when that is soon."""
+        self.credentials.append(credential)
+        if expiry.stage(credential, self.now) is not None:
+            self.warning(key, expiry.sentence(credential, self.now))
 
     def file(self, name: str) -> Path:
         """The file that a key names."""

@@ -61,15 +61,15 @@ def check_connections(found: Findings, routes: Sequence[Route]) -> None:
     }  # fmt: skip
     together: dict[str, int] = {}
     for i, route in enumerate(routes):
-        if route.kind is not Kind.SUBMISSION or route.credentials is None:
+        if route.kind is not Kind.SUBMISSION:
             continue
-        name = route.credentials.username.lower()
-        together[name] = together.get(name, 0) + route.connections
-        if together[name] > most:
-            found.warning(
-                f"route[{i}].connections",
-                f"with this route there are {together[name]} for the mailbox {name}; Microsoft allows {most}",
-            )
+        for name in dict.fromkeys(login.username.lower() for login in route.logins):
+            together[name] = together.get(name, 0) + route.connections
+            if together[name] > most:
+                found.warning(
+                    f"route[{i}].connections",
+                    f"with this route there are {together[name]} for the mailbox {name}; Microsoft allows {most}",
+                )
 
 
 def _same(limit: Limit) -> tuple[object, ...]:
@@ -103,8 +103,8 @@ def _limit(found: Findings, key: str, table: RouteLimitTable, route: Route) -> L
         wrong = "is missing" if table.per is None else "and since_midnight exclude each other"
         found.problem(f"{key}.per", f'{wrong}; write per = "1m", or since_midnight = true for days (UTC)')
         return None
-    scope = table.scope or ("route" if route.credentials is None else "mailbox")
-    if scope == "mailbox" and route.credentials is None:
+    scope = table.scope or ("mailbox" if route.logins else "route")
+    if scope == "mailbox" and not route.logins:
         found.problem(f"{key}.scope", 'is "mailbox", and the route has no username; write "route"')
         return None
     window_s = DAY_S if since_midnight else int(table.per or 0)

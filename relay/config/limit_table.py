@@ -33,8 +33,15 @@ def _domain(value: str) -> str:
     return value.lower()
 
 
+def _plain_domain(value: str) -> str:
+    if value.startswith("*."):
+        raise ValueError('write one domain, such as "contoso.com"')
+    return value
+
+
 Window = Annotated[Seconds, AfterValidator(_window)]
 Domain = Annotated[str, AfterValidator(_domain)]
+PlainDomain = Annotated[Domain, AfterValidator(_plain_domain)]
 
 
 class RouteLimitTable(Table):

@@ -1,10 +1,13 @@
 """From `[[listener]]` tables to listeners, with the checks that need more than one key."""
 
+from pathlib import Path
+
 from relay.config import certificate
 from relay.config.configuration import Listener
 from relay.config.findings import Findings
 from relay.config.model import ListenerTable
 from relay.config.value import endpoint
+from relay.errors import ConfigurationError
 from relay.receive.options import LOOPBACK, ListenerOptions, ListenerTls
 
 
@@ -32,7 +35,7 @@ def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
     chain = None if table.certificate is None else found.file(table.certificate)
     private = None if table.key is None else found.file(table.key)
     if chain is not None and mode is not ListenerTls.NONE:
-        found.judge(f"{key}.certificate", lambda: certificate.examine(chain, private, found.now))
+        _check_certificate(found, f"{key}.certificate", table.address, chain, private)
     _check_networks(found, key, host, table)
     return Listener(
         host,
@@ -47,6 +50,15 @@ def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
         chain,
         private,
     )
+
+
+def _check_certificate(found: Findings, key: str, address: str, chain: Path, private: Path | None) -> None:
+    try:
+        credential = certificate.examine(f"certificate of the listener {address}", chain, private, found.now)
+    except ConfigurationError as error:
+        found.problem(key, str(error))
+    else:
+        found.credential(key, credential)
 
 
 def _check_networks(found: Findings, key: str, host: str, table: ListenerTable) -> None:

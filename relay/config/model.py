@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import Field
 
 from relay.config.dkim_table import DkimTable, SelectorTable
-from relay.config.limit_table import RouteLimitTable, TenantTable
+from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
+from relay.config.mailbox_table import MailboxTable
 from relay.config.oauth_table import OAuthTable
 from relay.config.table import Table
 from relay.config.value import (
@@ -123,6 +124,7 @@ class RouteTable(Table):
     cloud: CloudName | None = None
     host: Host | None = None
     hosts: Annotated[list[Host], Field(min_length=1)] | None = None
+    mx_of: PlainDomain | None = None
     port: Port | None = None
     tls: RouteTls | None = None
     ca_file: Text | None = None
@@ -132,6 +134,7 @@ class RouteTable(Table):
     password_file: Text | None = None
     password_env: Text | None = None
     oauth: OAuthTable | None = None
+    mailbox: Annotated[list[MailboxTable], Field(min_length=1)] | None = None
     ipv4_only: bool | None = None
     use_bdat: bool | None = None
     recipients: list[Text] | None = None
@@ -181,6 +184,7 @@ TABLES: dict[str, type[Table]] = {
     "listener": ListenerTable,
     "route": RouteTable,
     "oauth": OAuthTable,
+    "mailbox": MailboxTable,
     "limit": RouteLimitTable,
     "tenant": TenantTable,
     "dkim": DkimTable,

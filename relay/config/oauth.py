@@ -1,4 +1,4 @@
-"""From `[route.oauth]` to an application and the mailbox it logs in to, with the checks that need more than one key."""
+"""From `[route.oauth]` to an application and the mailboxes it logs in to, with the checks that need more than one key."""
 
 import datetime
 
@@ -17,37 +17,50 @@ SYSTEM = "system"
 PROOFS = ("client_secret_file", "client_secret_env", "certificate", "managed_identity")
 
 
-def build_oauth(
-    found: Findings, key: str, table: OAuthTable, username: str, preset: Preset, cloud: Cloud
-) -> OAuth | None:
-    """What the route logs in with; None when problems were found. `key` is the path of the table."""
-    before = len(found.problems)
-    _check(found, key, table)
-    proof, expires_at = _proof(found, key, table)
-    if proof is None or len(found.problems) > before:
-        return None
-    is_managed = isinstance(proof, ManagedIdentity)
-    resource = preset.token_resource or cloud.token_resource
-    application = Application(
-        client_id="" if is_managed else table.client_id or "",
-        authority="" if is_managed else f"{table.authority or f'https://{cloud.authority}'}/{table.tenant}",
-        scope=table.scope or f"{resource}/.default",
-        proof=proof,
-        ca_file=found.optional_file(table.ca_file),
-        expires_at=expires_at,
-    )
-    if application.ca_file is not None:
-        found.judge(f"{key}.ca_file", lambda: _try_authorities(application.ca_file))
-    if expiry.stage(application, found.now) is not None:
-        found.warning(key, expiry.sentence(application, found.now))
-    return OAuth(
-        username=username,
-        application=application,
-        role=preset.token_role,
-        audiences=tuple(dict.fromkeys((resource, cloud.token_resource))),
-        margin_s=preset.token_margin_s if table.margin is None else table.margin,
-        ends_session=table.session_ends_with_token is not False,
-    )
+class OAuthBuilder:
+    """For one route: its kind and its cloud say what is left out."""
+
+    def __init__(self, found: Findings, preset: Preset, cloud: Cloud) -> None:
+        self._found = found
+        self._preset = preset
+        self._cloud = cloud
+        self._resource = preset.token_resource or cloud.token_resource
+
+    def application(self, key: str, table: OAuthTable) -> Application | None:
+        """Who asks for tokens; None when problems were found. `key` is the path of the table."""
+        found = self._found
+        before = len(found.problems)
+        _check(found, key, table)
+        proof, expires_at = _proof(found, key, table)
+        if proof is None or len(found.problems) > before:
+            return None
+        is_managed = isinstance(proof, ManagedIdentity)
+        authority = table.authority or f"https://{self._cloud.authority}"
+        application = Application(
+            client_id="" if is_managed else table.client_id or "",
+            authority="" if is_managed else f"{authority}/{table.tenant}",
+            scope=table.scope or f"{self._resource}/.default",
+            proof=proof,
+            ca_file=found.optional_file(table.ca_file),
+            expires_at=expires_at,
+        )
+        if application.ca_file is not None:
+            found.judge(f"{key}.ca_file", lambda: _try_authorities(application.ca_file))
+        if (credential := expiry.of_application(application)) is not None:
+            found.credential(key, credential)
+        return application
+
+    def login(self, username: str, application: Application, table: OAuthTable) -> OAuth:
+        """To one mailbox."""
+        preset = self._preset
+        return OAuth(
+            username=username,
+            application=application,
+            role=preset.token_role,
+            audiences=tuple(dict.fromkeys((self._resource, self._cloud.token_resource))),
+            margin_s=preset.token_margin_s if table.margin is None else table.margin,
+            ends_session=table.session_ends_with_token is not False,
+        )
 
 
 def _try_authorities(ca_file: str | None) -> None:

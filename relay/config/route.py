@@ -6,18 +6,24 @@ What a table leaves out, the preset of its kind fills in; what it says counts, w
 from dataclasses import replace
 
 from relay import tls
+from relay.config import client_certificate
 from relay.config.credentials import build_credentials
 from relay.config.findings import Findings
 from relay.config.limit import build_limits, check_connections
 from relay.config.limit_table import TenantTable
+from relay.config.mailbox import build_mailboxes, build_rules
 from relay.config.model import RouteTable
+from relay.config.oauth import OAuthBuilder
 from relay.config.options import given
 from relay.m365.cloud import CLOUDS, WORLDWIDE, Cloud
 from relay.m365.preset import PRESETS, HostFrom, Kind, Preset, host_of
 from relay.route.route import Route, TlsMode
+from relay.route.tenant import Tenant
 
+INITIAL_DOMAINS = (".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")
+"""What a tenant's first domain ends in (SUP: wrong-office-365-region-exo)."""
 _ROUTE_BY_HAND = {
-    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders",
+    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders", "mx_of",
 }  # fmt: skip
 
 
@@ -45,11 +51,9 @@ def build_routes(found: Findings, tables: list[RouteTable], tenant: TenantTable 
 def _route(found: Findings, key: str, table: RouteTable, tenant: TenantTable | None) -> Route:
     preset = PRESETS[Kind(table.kind)] if table.kind else PRESETS[Kind.SMTP]
     cloud = CLOUDS[table.cloud] if table.cloud else WORLDWIDE
-    route = given(
-        _preset_route(table.name, _hosts(found, key, table, preset, cloud), preset),
-        table,
-        skip=_ROUTE_BY_HAND,
-    )
+    hosts, mx_of = _next_hop(found, key, table, preset, cloud, tenant)
+    route = given(_preset_route(table.name, hosts, preset), table, skip=_ROUTE_BY_HAND)
+    oauth = OAuthBuilder(found, preset, cloud)
     route = replace(
         route,
         tls=TlsMode(table.tls) if table.tls else route.tls,
@@ -58,9 +62,12 @@ def _route(found: Findings, key: str, table: RouteTable, tenant: TenantTable | N
         client_key=found.optional_file(table.client_key),
         recipients=tuple(table.recipients or ()),
         senders=tuple(table.senders or ()),
-        credentials=build_credentials(found, key, table, preset, cloud),
+        mx_of=mx_of,
+        credentials=build_credentials(found, key, table, preset, oauth),
+        mailboxes=build_mailboxes(found, key, table, preset, oauth),
+        mailbox_rules=build_rules(table.mailbox or ()) if preset.mechanisms else (),
     )
-    _check_route_tls(found, key, table, route)
+    _check_route_tls(found, key, table, route, tenant)
     return replace(route, limits=build_limits(found, key, table.limit, route, tenant))
 
 
@@ -80,30 +87,53 @@ def _preset_route(name: str, hosts: tuple[str, ...], preset: Preset) -> Route:
     )
 
 
-def _hosts(found: Findings, key: str, table: RouteTable, preset: Preset, cloud: Cloud) -> tuple[str, ...]:
+def _next_hop(
+    found: Findings, key: str, table: RouteTable, preset: Preset, cloud: Cloud, tenant: TenantTable | None
+) -> tuple[tuple[str, ...], str]:
+    """The hosts, or none and the domain whose MX they are."""
     if table.host is not None and table.hosts is not None:
-        found.problems.append(
-            f'{key}.host: and hosts exclude each other; write host = "smtp.example.net", or hosts = [ ] for several'
+        found.problem(
+            f"{key}.host",
+            'and hosts exclude each other; write host = "smtp.example.net", or hosts = [ ] for several',
         )
+    if table.mx_of is not None and preset.host_from is not HostFrom.MX:
+        found.problem(
+            f"{key}.mx_of",
+            'goes with kind = "connector" or "direct"; leave it out, and write host if need be',
+        )
+        return ("missing.invalid",), ""
     if table.host is not None or table.hosts is not None:
-        return tuple(table.hosts or (table.host or "",))
+        if table.mx_of is not None:
+            found.problem(f"{key}.mx_of", "and host exclude each other; leave out the one that is not meant")
+        return tuple(table.hosts or (table.host or "",)), ""
     if host := host_of(preset, cloud):
-        return (host,)
+        return (host,), ""
+    if preset.host_from is HostFrom.MX and (domain := table.mx_of or _tenant_domain(tenant)):
+        return (), domain
     match preset.host_from:
         case HostFrom.MX:
             wrong = (
-                f'kind = "{preset.kind.value}" needs the MX host of the tenant\'s domain; look it up '
-                "(dig +short MX contoso.com) and write it here, and never build it from the domain's name"
+                f'kind = "{preset.kind.value}" goes to the MX host of the tenant\'s domain; name the domain with '
+                'mx_of = "contoso.com" or in [tenant] domains, and the host is looked up'
             )
         case HostFrom.NOWHERE:
             wrong = 'write host = "smtp.example.net", or hosts = [ ] for several'
         case _:
             wrong = f'of kind = "{preset.kind.value}" none is known for the cloud "{cloud.name}"; write it'
-    found.problems.append(f"{key}.host: is missing; {wrong}")
-    return ("missing.invalid",)
+    found.problem(f"{key}.host", f"is missing; {wrong}")
+    return ("missing.invalid",), ""
 
 
-def _check_route_tls(found: Findings, key: str, table: RouteTable, route: Route) -> None:
+def _tenant_domain(tenant: TenantTable | None) -> str:
+    """Whose MX to take: Microsoft suggests that of the initial domain, which leads to no filter in front of it."""
+    domains = [each for each in (tenant and tenant.domains) or () if not each.startswith("*.")]
+    initial = (each for each in domains if each.endswith(INITIAL_DOMAINS))
+    return next(initial, domains[0] if domains else "")
+
+
+def _check_route_tls(
+    found: Findings, key: str, table: RouteTable, route: Route, tenant: TenantTable | None
+) -> None:
     if table.client_key is not None and table.client_certificate is None:
         found.problems.append(f"{key}.client_key: goes with a client_certificate; name that one too")
     if route.tls is TlsMode.NONE:
@@ -111,7 +141,11 @@ def _check_route_tls(found: Findings, key: str, table: RouteTable, route: Route)
             found.warnings.append(f'{key}.tls: is "none", so its certificates are not used')
         return
     which = "ca_file" if route.client_certificate is None else "client_certificate"
+    before = len(found.problems)
     found.judge(f"{key}.{which}", lambda: _try_context(route))
+    if route.client_certificate is not None and len(found.problems) == before:
+        domains = tuple((tenant and tenant.domains) or ())
+        client_certificate.examine(found, f"{key}.client_certificate", route, Tenant(domains))
     if route.tls is TlsMode.IMPLICIT and route.port in (25, 587):
         found.warnings.append(
             f'{key}.port: {route.port} is for STARTTLS; with tls = "implicit" most servers want 465'

@@ -1,6 +1,6 @@
 """Where a route's hosts are: names to addresses, in the order to try them.
 
-Resolved anew every minute; an address that failed is passed over for a while that
+The names are the route's own, or those of its MX (`relay.deliver.mx`). Resolved anew every minute, and when no name server answers used on for a day; an address that failed is passed over for a while that
 grows with each failure, as long as another one is left.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from relay.clock import Clock
+from relay.deliver.mx import STALE_MAX_S, MxHosts, NoMx
 from relay.deliver.options import DelivererOptions
 from relay.queue.retry import delay
 from relay.route.route import Route
@@ -68,23 +69,27 @@ class AddressBook:
         clock: Clock,
         rng: Callable[[], float],
         resolve: Resolve = resolve,
+        mx: MxHosts | None = None,
     ) -> None:
+        """`mx` for a route that names none of its hosts."""
         self._route = route
         self._options = options
         self._clock = clock
         self._rng = rng
         self._resolve = resolve
+        self._mx = mx
         self._found: list[Address] = []
         self._found_at = float("-inf")
+        self._looked_at = float("-inf")
+        """Later than `_found_at` while nobody answers and the addresses of before are used on."""
         self._failures: dict[Address, int] = {}
         self._avoided_until: dict[Address, float] = {}
 
     async def candidates(self) -> list[Address]:
         """Addresses worth trying, in order, at least one; Unresolved."""
         now = self._clock.monotonic()
-        if now - self._found_at >= self._options.resolve_interval_s:
-            self._found = await self._look_up()
-            self._found_at = now
+        if now - self._looked_at >= self._options.resolve_interval_s:
+            await self._refresh(now)
         good = [address for address in self._found if self._avoided_until.get(address, 0.0) <= now]
         return good or self._found
 
@@ -100,13 +105,24 @@ class AddressBook:
         self._failures.pop(address, None)
         self._avoided_until.pop(address, None)
 
+    async def _refresh(self, now: float) -> None:
+        """Look up anew; what is known is used on when nobody answers, and nothing when the answer is that there is none."""
+        try:
+            self._found = await self._look_up()
+        except Unresolved as error:
+            if error.is_fault or not self._found or now - self._found_at >= STALE_MAX_S:
+                self._found, self._looked_at = [], float("-inf")
+                raise
+        else:
+            self._found_at = now
+        self._looked_at = now
+
     async def _look_up(self) -> list[Address]:
-        if not self._route.hosts:
-            raise Unresolved(f"no route named {self._route.name} is configured any more", is_fault=True)
+        hosts = await self._hosts()
         found: list[Address] = []
         troubles: list[str] = []
         is_fault = True
-        for host in self._route.hosts:
+        for host in hosts:
             try:
                 async with asyncio.timeout(self._route.connect_timeout_s):
                     ips = await self._resolve(host, self._route.ipv4_only)
@@ -128,6 +144,16 @@ class AddressBook:
             self._failures.clear()
             self._avoided_until.clear()
         return found
+
+    async def _hosts(self) -> tuple[str, ...]:
+        if self._mx is not None:
+            try:
+                return await self._mx.hosts()
+            except NoMx as error:
+                raise Unresolved(str(error), is_fault=error.is_fault) from None
+        if not self._route.hosts:
+            raise Unresolved(f"no route named {self._route.name} is configured any more", is_fault=True)
+        return self._route.hosts
 
 
 def _is_final(error: OSError | UnicodeError) -> bool:

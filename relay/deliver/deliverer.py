@@ -251,7 +251,7 @@ class Deliverer:
                 return
             lane.pop(job.priority)
             reply = Reply(451, "4.4.7", f"too old, and the route is stuck: {self._reason(lane)}")
-            self._settlement.settle(work, (reply,) * len(work.indices), Via(", ".join(lane.route.hosts)))
+            self._settlement.settle(work, (reply,) * len(work.indices), Via(lane.route.next_hop))
 
     def _reason(self, lane: Lane) -> str:
         """Why nothing of a lane goes."""

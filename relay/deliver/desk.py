@@ -158,7 +158,7 @@ class Desk:
         lane.pop(priority)
         what = f"{work.envelope.size} bytes are more than {words(limit, answer.key)}"
         reply = Reply(552, "5.3.4", f"not sent: {what}")
-        self._settlement.settle(work, (reply,) * len(work.indices), Via(", ".join(lane.route.hosts)))
+        self._settlement.settle(work, (reply,) * len(work.indices), Via(lane.route.next_hop))
 
     def _close(self, gate: Gate, asked: Sequence[Priority], wait: Wait) -> None:
         until = self.wait_until(wait)

@@ -13,6 +13,8 @@ from relay.clock import Clock
 from relay.deliver.address import Address, AddressBook, Unresolved
 from relay.deliver.connection import Connection, Owner, SessionRefused, TlsRefused
 from relay.deliver.login import Logins, Ticket, Tokens
+from relay.deliver.mx import Ask, MxHosts
+from relay.deliver.mx_dns import ask
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
 from relay.identity.access import TokenRefused
@@ -57,8 +59,9 @@ class Opener:
         clock: Clock,
         rng: Callable[[], float],
         tokens: Tokens | None = None,
+        ask_mx: Ask = ask,
     ) -> None:
-        """`tokens` where it logs in with one."""
+        """`tokens` where it logs in with one; `ask_mx` where its hosts are those of an MX."""
         self.seconds = 0.0
         """How long the last one took."""
         self._route = route
@@ -67,7 +70,8 @@ class Opener:
         self._options = options
         self._record = record
         self._clock = clock
-        self._book = AddressBook(route, options, clock, rng)
+        mx = MxHosts(route.name, route.mx_of, record, clock, rng, ask_mx) if route.mx_of else None
+        self._book = AddressBook(route, options, clock, rng, mx=mx)
         self._logins = Logins(route, login, tokens, clock)
         self._context: tls.ClientContext | None = None
 

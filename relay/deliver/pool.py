@@ -209,7 +209,7 @@ class Pool:
         route = self.reach.route
         text = f"{reason}; next try in {wait_s:.0f} seconds"
         level: trace.Level = "error" if is_fault else "warning"
-        self._record(trace.ConnectionFailed(route.name, ", ".join(route.hosts), text, level))
+        self._record(trace.ConnectionFailed(route.name, route.next_hop, text, level))
 
     # What connections ask and say.
 

@@ -1,4 +1,4 @@
-"""TXT records as the world sees them: the only door to dnspython.
+"""TXT records as the world sees them: dnspython's door for DKIM (`relay.deliver.mx_dns` is the other).
 
 What is not there is an answer; that nobody answers is `NoAnswer`.
 """

@@ -14,6 +14,7 @@ from msgspec import Struct
 from relay.deliver.options import DelivererOptions
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
+from relay.identity.expiry import Credential
 from relay.receive.options import Limits, ListenerOptions
 from relay.route.route import Route
 from relay.route.tenant import Tenant
@@ -50,6 +51,8 @@ class Assignment(Struct, frozen=True):
     tenant: Tenant = Tenant()
     acted_at: float = 0.0
     """When the administrator started or reloaded the relay, seconds since the epoch."""
+    credentials: tuple[Credential, ...] = ()
+    """What ends one day, for the deliverer to watch; names and times, no secrets."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

@@ -46,6 +46,7 @@ async def work(life: Life) -> None:
         life.break_off,
         pause_s=told.deliverer.settle_pause_s,
     )
+    _watch_expiry(life)
     tokens = _tokens(life)
     deliverer = Deliverer(
         told.deliverer,
@@ -79,13 +80,17 @@ async def work(life: Life) -> None:
 
 def _tokens(life: Life) -> TokenCache | None:
     """For routes that log in with tokens; None when there is none."""
-    logins = [route.credentials for route in life.told.routes if isinstance(route.credentials, OAuth)]
-    if not logins:
+    if not any(isinstance(login, OAuth) for route in life.told.routes for login in route.logins):
         return None
     # msal and what it imports take 0.1 s and 10 MiB: nothing for a relay without tokens.
     from relay.identity.token import fetch
 
-    watch = ExpiryWatch([login.application for login in logins], life.record, life.clock)
+    return TokenCache(fetch, life.record, life.clock, random.random)
+
+
+def _watch_expiry(life: Life) -> None:
+    """Now and every hour, as long as the process lives."""
+    watch = ExpiryWatch(life.told.credentials, life.record, life.clock)
     loop = life.end.get_loop()
 
     def look() -> None:
@@ -93,7 +98,6 @@ def _tokens(life: Life) -> TokenCache | None:
         loop.call_later(EXPIRY_INTERVAL_S, look)
 
     look()
-    return TokenCache(fetch, life.record, life.clock, random.random)
 
 
 def _boot_id() -> str:

@@ -144,6 +144,7 @@ class Plan:
             dkim=dkim,
             tenant=configuration.tenant,
             acted_at=self._clock.now(),
+            credentials=configuration.credentials if module == DELIVERER else (),
             console=console,
         )
         payload = assignment.encode(told)

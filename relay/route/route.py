@@ -71,6 +71,8 @@ class Route:
     mailboxes: tuple[Login, ...] = ()
     """Several instead of `credentials`; `relay.route.mailbox` says which sender uses which."""
     mailbox_rules: tuple[MailboxRule, ...] = ()
+    mx_of: str = ""
+    """Instead of `hosts`: the domain whose MX hosts these are, looked up and never built from its name."""
     kind: Kind = Kind.SMTP
     """Which of Microsoft's ways in this is; its preset has filled in what was left out."""
     ipv4_only: bool = False
@@ -107,6 +109,18 @@ class Route:
     """Age at which a mail that is still deferred is held: 5 days (RFC 5321 section 4.5.4.1)."""
 
     @property
+    def logins(self) -> tuple[Login, ...]:
+        """Every login there is; none where the next hop wants none."""
+        if self.mailboxes or self.credentials is None:
+            return self.mailboxes
+        return (self.credentials,)
+
+    @property
     def identities(self) -> tuple[Login | None, ...]:
-        """All its mailboxes; (None,) where nobody logs in."""
-        return self.mailboxes or (self.credentials,)
+        """Likewise, with (None,) where nobody logs in."""
+        return self.logins or (None,)
+
+    @property
+    def next_hop(self) -> str:
+        """Where mail goes, for people."""
+        return f"the MX of {self.mx_of}" if self.mx_of else ", ".join(self.hosts)

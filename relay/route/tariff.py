@@ -140,7 +140,7 @@ def _key(scope: Scope, route: Route) -> str:
         case Scope.SOURCE if route.kind in _AT_MX:
             return MX_KEY
         case Scope.FOREST:
-            return _short(",".join(route.hosts).lower())
+            return _short((route.mx_of or ",".join(route.hosts)).lower())
         case Scope.CLIENT | Scope.RECIPIENT:
             return ""
         case _:

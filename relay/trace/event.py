@@ -187,13 +187,33 @@ class TokenFailed(_Event, frozen=True):
 
 
 class CredentialExpiring(_Event, frozen=True):
-    """The secret or certificate of an application ends soon, or has ended."""
+    """A secret or a certificate ends soon, or has ended."""
 
-    application: str
+    credential: str
     reason: str
     days: int
     """Whole days left; negative when it has ended."""
     level: Level = "warning"
+
+
+class CredentialEnds(_Event, frozen=True):
+    """When a secret or a certificate ends; told at the start and every hour, for the metrics."""
+
+    credential: str
+    at: float
+    """Seconds since the epoch."""
+    level: Level = "debug"
+
+
+class MxFound(_Event, frozen=True):
+    """The MX hosts of a route are known, are others now, or cannot be looked up while those of before are used."""
+
+    route: str
+    domain: str
+    hosts: tuple[str, ...]
+    reason: str = ""
+    """What is not as it should be."""
+    level: Level = "info"
 
 
 class Throttled(_Event, frozen=True):
@@ -414,6 +434,8 @@ Event = (
     | TokenFetched
     | TokenFailed
     | CredentialExpiring
+    | CredentialEnds
+    | MxFound
     | Throttled
     | BreakerOpened
     | BreakerClosed

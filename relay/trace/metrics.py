@@ -66,6 +66,12 @@ GAUGES = {
     "spool_refusing": "1 while the spool takes no new mail.",
 }
 
+LABELLED_GAUGES = {
+    "credential_expiry_timestamp_seconds": (
+        "credential", "When a secret or a certificate ends, in seconds since the epoch."
+    ),
+}  # fmt: skip
+
 
 def text(folder: Path) -> bytes:
     """All metrics of the relay whose run folder this is, in Prometheus text format 0.0.4."""
@@ -112,6 +118,11 @@ class _Everything(Collector):
             if values:
                 # One deliverer tells of the queue; of several receivers the one in trouble is of interest.
                 yield GaugeMetricFamily(PREFIX + name, meaning, value=max(values))
+        for name, (label, meaning) in LABELLED_GAUGES.items():
+            family = GaugeMetricFamily(PREFIX + name, meaning, labels=[label])
+            for value, number in _labelled_values(name, self._snapshots).items():
+                family.add_metric([value], number)
+            yield family
 
     def _processes(self) -> Iterator[Metric]:
         cpu = CounterMetricFamily(PREFIX + "process_cpu_seconds", "Processor time used.", labels=["role"])
@@ -126,6 +137,15 @@ class _Everything(Collector):
 
 def _values(name: str, snapshots: Iterable[Snapshot]) -> list[float]:
     return [each.counts.gauges[name] for each in snapshots if each.pid and name in each.counts.gauges]
+
+
+def _labelled_values(name: str, snapshots: Iterable[Snapshot]) -> dict[str, float]:
+    """While one deliverer takes over from another, what the two agree on or either of them says."""
+    found: dict[str, float] = {}
+    for each in snapshots:
+        if each.pid:
+            found |= each.counts.labelled_gauges.get(name, {})
+    return found
 
 
 def _buckets(histogram: Histogram) -> Iterator[tuple[str, float]]:

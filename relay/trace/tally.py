@@ -47,6 +47,8 @@ class Counts(Struct):
     histograms: dict[str, Histogram] = {}
     gauges: dict[str, float] = {}
     """Of this process and now; they end with it."""
+    labelled_gauges: dict[str, dict[str, float]] = {}
+    """Likewise, by label value."""
 
 
 class Tally:
@@ -72,6 +74,11 @@ class Tally:
         if label not in values and len(values) >= LABELS_MAX:
             label = "other"
         values[label] = values.get(label, 0) + amount
+
+    def _set_labelled(self, name: str, label: str, value: float) -> None:
+        values = self.counts.labelled_gauges.setdefault(name, {})
+        if label in values or len(values) < LABELS_MAX:
+            values[label] = value
 
     def _observe(self, name: str, bounds: tuple[float, ...], value: float) -> None:
         histogram = self._histograms.get(name)
@@ -126,6 +133,9 @@ class Tally:
     def _throttled(self, event: events.Throttled) -> None:
         self._add_labelled("throttled", event.route)
 
+    def _credential_ends(self, event: events.CredentialEnds) -> None:
+        self._set_labelled("credential_expiry_timestamp_seconds", event.credential, event.at)
+
     def _spool_refusing(self, event: events.SpoolRefusing) -> None:
         self._add("spool_refusals")
         self.counts.gauges["spool_refusing"] = 1
@@ -166,6 +176,7 @@ class Tally:
         events.ConnectionOpened: _connection_opened,
         events.ConnectionFailed: _connection_failed,
         events.Throttled: _throttled,
+        events.CredentialEnds: _credential_ends,
         events.SpoolRefusing: _spool_refusing,
         events.SpoolAccepting: _spool_accepting,
         events.SpoolTrouble: _spool_trouble,

@@ -87,8 +87,10 @@ def test_a_good_token_is_shown_without_itself(shell: Shell) -> None:
 
 
 def test_json_is_for_programs(shell: Shell) -> None:
-    report = json.loads(shell.run("--json").stdout)
-    assert (report["route"], report["mailbox"]) == ("exchange", "orders@contoso.example")
+    (report,) = json.loads(shell.run("--json").stdout)["applications"]
+    assert report["mailboxes"] == [
+        {"route": "exchange", "mailbox": "orders@contoso.example", "troubles": [], "warnings": []}
+    ]
     assert (report["object_id"], report["roles"]) == (OBJECT, ["SMTP.SendAsApp"])
     assert (report["lifetime_s"], report["troubles"], report["warnings"]) == (3600, [], [])
 
@@ -134,15 +136,77 @@ def test_what_an_authority_says_does_not_steer_the_terminal(shell: Shell) -> Non
     assert done.returncode == 78 and "\x1b[2J" not in done.stdout
 
 
-def test_the_route_is_chosen_by_name(shell: Shell) -> None:
+def test_all_routes_are_looked_at_and_one_is_chosen_by_name(shell: Shell) -> None:
     text = (shell.folder / "relay.toml").read_text()
     second = text[text.index("[[route]]") :].replace('"exchange"', '"other"')
     shell.write(rest=second, senders='senders = ["a.example"]')
     done = shell.run()
-    assert done.returncode == 78 and "exchange, other" in done.stderr
-    assert json.loads(shell.run("--route", "other", "--json").stdout)["route"] == "other"
+    assert done.returncode == 0 and shell.authority.token_requests == 1, "one token for both"
+    assert "on the route exchange" in done.stdout and "on the route other" in done.stdout
+    (report,) = json.loads(shell.run("--route", "other", "--json").stdout)["applications"]
+    assert [each["route"] for each in report["mailboxes"]] == ["other"]
     done = shell.run("--route", "gone")
     assert done.returncode == 78 and 'no route called "gone"' in done.stderr
+    assert "exchange, other" in done.stderr
+
+
+MAILBOX = """
+[[route.mailbox]]
+username = "{name}@contoso.example"
+{keys}
+"""
+
+
+def with_mailboxes(shell: Shell, *mailboxes: str) -> None:
+    """Several instead of the one."""
+    shell.write(rest="".join(mailboxes))
+    file = shell.folder / "relay.toml"
+    file.write_text(file.read_text().replace('username = "orders@contoso.example"', ""))
+
+
+def test_each_mailbox_has_its_line_and_each_application_one_request(shell: Shell) -> None:
+    with_mailboxes(shell, *(MAILBOX.format(name=name, keys="") for name in "abc"))
+    done = shell.run()
+    assert done.returncode == 0 and shell.authority.token_requests == 1
+    assert [line for line in done.stdout.splitlines() if "on the route" in line] == [
+        f"✓ {name}@contoso.example on the route exchange" for name in "abc"
+    ]
+    assert "Get-MailboxPermission each mailbox" in done.stdout
+
+
+def test_what_is_wrong_for_all_mailboxes_is_told_once(shell: Shell) -> None:
+    with_mailboxes(shell, *(MAILBOX.format(name=name, keys="") for name in "abc"))
+    shell.authority.orders.object_id = ""
+    done = shell.run()
+    assert done.returncode == 1 and done.stdout.count("no enterprise application") == 1
+    assert done.stdout.count("✗ a@contoso.example on the route") == 1
+
+
+def test_a_mailbox_is_chosen_by_name(shell: Shell) -> None:
+    with_mailboxes(shell, *(MAILBOX.format(name=name, keys="") for name in "abc"))
+    (report,) = json.loads(shell.run("--mailbox", "B@contoso.example", "--json").stdout)["applications"]
+    assert [each["mailbox"] for each in report["mailboxes"]] == ["b@contoso.example"]
+    done = shell.run("--mailbox", "z@contoso.example")
+    assert done.returncode == 78 and 'no mailbox "z@contoso.example"' in done.stderr
+    assert "a@contoso.example, b@contoso.example, c@contoso.example" in done.stderr
+
+
+def test_of_two_applications_the_worse_decides(shell: Shell) -> None:
+    (shell.folder / "wrong").write_text("wrong")
+    (shell.folder / "wrong").chmod(0o600)
+    own = f"""
+[route.mailbox.oauth]
+tenant = "{TENANT}"
+client_id = "{CLIENT}"
+client_secret_file = "wrong"
+authority = "{shell.authority.base}"
+ca_file = "{shell.authority.ca_file}"
+"""
+    with_mailboxes(shell, MAILBOX.format(name="a", keys=""), MAILBOX.format(name="b", keys=own))
+    done = shell.run()
+    assert done.returncode == 78 and "AADSTS7000215" in done.stdout
+    assert "✓ a@contoso.example" in done.stdout and "✗ b@contoso.example" in done.stdout
+    assert shell.run("--mailbox", "a@contoso.example").returncode == 0
 
 
 def test_a_secret_that_ends_is_warned_of(shell: Shell) -> None:

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from relay.cli.check_config import in_force
 from relay.config import value
 from relay.config.configuration import Configuration
-from relay.m365.cloud import CLOUDS, WORLDWIDE
-from relay.m365.preset import PRESETS, Kind, host_of
+from relay.m365.cloud import CLOUDS
+from relay.m365.preset import PRESETS, HostFrom, Kind
 from relay.route.oauth import ClientCertificate, ClientSecret, ManagedIdentity, OAuth
 from relay.route.route import Credentials, TlsMode
 from relay.simulator.certificate import self_signed
@@ -109,13 +109,52 @@ def test_what_the_administrator_writes_counts(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("kind", ["connector", "direct"])
-def test_a_route_to_the_mx_needs_its_host(folder: Folder, kind: str) -> None:
+def test_a_route_to_the_mx_needs_a_domain_or_a_host(folder: Folder, kind: str) -> None:
     problem = folder.problem(LEAST + f'kind = "{kind}"\n')
-    assert problem.startswith("route[0].host: is missing") and "dig +short MX" in problem
+    assert problem.startswith("route[0].host: is missing") and 'mx_of = "contoso.com"' in problem
     (route,) = folder.read(
         LEAST + f'kind = "{kind}"\nhost = "contoso-com.mail.protection.outlook.com"\n'
     ).routes
     assert (route.port, route.ipv4_only, route.recipients_per_message) == (25, True, 100)
+
+
+def mx_of(folder: Folder, keys: str, tenant: str) -> tuple[tuple[str, ...], str]:
+    (route,) = folder.read(LEAST + f'kind = "connector"\n{keys}\n[tenant]\n{tenant}\n').routes
+    return route.hosts, route.mx_of
+
+
+def test_the_mx_is_that_of_the_tenants_initial_domain_or_its_first(folder: Folder) -> None:
+    assert mx_of(folder, "", 'domains = ["*.contoso.com", "Contoso.com", "b.test"]') == ((), "contoso.com")
+    assert mx_of(folder, "", 'domains = ["contoso.com", "contoso.onmicrosoft.com"]') == (
+        (),
+        "contoso.onmicrosoft.com",
+    )
+
+
+def test_what_is_in_force_shows_the_hosts_or_whose_mx_they_are(folder: Folder) -> None:
+    rows = dict(in_force(folder.read(LEAST + 'kind = "direct"\nmx_of = "contoso.com"\n')))
+    assert rows["route[0].mx_of"] == "contoso.com" and "route[0].hosts" not in rows
+    rows = dict(in_force(folder.read(LEAST + 'kind = "direct"\nhost = "mx.test"\n')))
+    assert rows["route[0].hosts"] == "mx.test" and "route[0].mx_of" not in rows
+
+
+def test_a_domain_of_the_route_or_its_host_count_before_the_tenants(folder: Folder) -> None:
+    tenant = 'domains = ["contoso.com"]'
+    assert mx_of(folder, 'mx_of = "Fabrikam.com"', tenant) == ((), "fabrikam.com")
+    assert mx_of(folder, 'host = "mx.test"', tenant) == (("mx.test",), "")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ('kind = "direct"\nmx_of = "contoso.com"\nhost = "mx.test"', "mx_of: and host exclude each other"),
+        ('kind = "direct"\nmx_of = "*.contoso.com"', "mx_of: write one domain"),
+        ('kind = "direct"\nmx_of = "contoso"', "mx_of: write a domain"),
+        ('host = "mx.test"\nmx_of = "contoso.com"', 'mx_of: goes with kind = "connector" or "direct"'),
+    ],
+)
+def test_a_domain_for_the_mx_that_means_nothing_is_refused(folder: Folder, keys: str, words: str) -> None:
+    assert words in folder.problem(LEAST + keys + "\n")
 
 
 def test_a_cloud_without_high_volume_needs_a_host(folder: Folder) -> None:
@@ -285,7 +324,8 @@ def test_the_documented_presets_are_those_in_force() -> None:
         assert ipv4_only == ("yes" if preset.ipv4_only else "no")
         bounds = [bound for bound in (preset.recipients, preset.recipients_per_domain) if bound]
         assert recipients == (str(min(bounds)) if bounds else "`deliver.recipients_max`")
-        assert ("to be written" in host) == (host_of(preset, WORLDWIDE) == "")
+        assert ("to be written" in host) == (preset.host_from is HostFrom.NOWHERE)
+        assert ("looked up" in host) == (preset.host_from is HostFrom.MX)
 
 
 def test_what_is_in_force_shows_the_application_and_no_secret(folder: Folder) -> None:

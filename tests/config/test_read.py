@@ -303,7 +303,10 @@ def test_a_certificate_out_of_its_time_is_refused(folder: Folder, authority: Aut
 def test_a_certificate_that_ends_soon_is_warned_of(folder: Folder, authority: Authority) -> None:
     soon = authority.issue("relay.example.com", days=5)
     (warning,) = folder.read(listener_with(authority, *soon)).warnings
-    assert "expires on" in warning
+    assert warning.startswith(
+        "listener[0].certificate: the certificate of the listener 127.0.0.1:2525 ends on"
+    )
+    assert "in 4 days" in warning or "in 5 days" in warning
 
 
 def test_a_certificate_that_is_missing_is_named(folder: Folder, authority: Authority) -> None:
@@ -364,7 +367,7 @@ retry_factor = 3
 def test_every_option_has_a_key(options: type, table: type[Table], elsewhere: set[str]) -> None:
     keys = {key_of(option.name) for option in fields(options) if option.name not in elsewhere}
     assert keys - table.model_fields.keys() == set()
-    others = {"host", "username", "password_file", "password_env", "cloud", "oauth", "limit"}
+    others = {"host", "username", "password_file", "password_env", "cloud", "oauth", "limit", "mailbox"}
     assert table.model_fields.keys() - keys - others == set()
 
 

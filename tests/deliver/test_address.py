@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from relay.deliver.address import Address, AddressBook, Unresolved, resolve
+from relay.deliver.mx import STALE_MAX_S
 from relay.deliver.options import DelivererOptions
 from relay.route.route import Route
 from tests.fakes.clock import FakeClock
@@ -111,6 +112,36 @@ async def test_a_name_that_does_not_exist_is_a_fault_and_a_silent_server_is_not(
     with pytest.raises(Unresolved) as caught:
         await book(Names(one=error), FakeClock()).candidates()
     assert caught.value.is_fault is is_fault and "one" in str(caught.value)
+
+
+@in_loop
+async def test_a_name_server_that_fails_leaves_the_last_addresses_for_a_day() -> None:
+    clock, names = FakeClock(), Names(one=["192.0.2.1"])
+    tested = book(names, clock)
+    await tested.candidates()
+    names.names["one"] = socket.gaierror(socket.EAI_AGAIN, "try again")
+    clock.advance(OPTIONS.resolve_interval_s)
+    assert await ips(tested) == ["192.0.2.1"]
+    assert await ips(tested) == ["192.0.2.1"]
+    assert names.asked == 2, "not for each connection"
+    clock.advance(STALE_MAX_S)
+    with pytest.raises(Unresolved):
+        await tested.candidates()
+    names.names["one"] = ["192.0.2.9"]
+    assert await ips(tested) == ["192.0.2.9"]
+
+
+@in_loop
+async def test_a_name_that_is_gone_takes_its_addresses_with_it() -> None:
+    clock, names = FakeClock(), Names(one=["192.0.2.1"])
+    tested = book(names, clock)
+    await tested.candidates()
+    names.names["one"] = socket.gaierror(socket.EAI_NONAME, "no such name")
+    clock.advance(OPTIONS.resolve_interval_s)
+    for _ in range(2):
+        with pytest.raises(Unresolved) as caught:
+            await tested.candidates()
+        assert caught.value.is_fault
 
 
 @in_loop

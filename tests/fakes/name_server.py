@@ -19,11 +19,16 @@ BIND_TRIES = 20
 
 
 class NameServer:
-    """Answers TXT, and CNAME in front of it; what it does not know is NXDOMAIN."""
+    """Answers TXT and MX, and CNAME in front of them; a name it does not know is NXDOMAIN."""
 
     def __init__(self) -> None:
         self.texts: dict[str, list[str]] = {}
         """Name to records, each as in a zone file: `"v=DKIM1; " "p="`."""
+        self.exchanges: dict[str, list[str]] = {}
+        """Domain to MX records, each as in a zone file: `"10 mx.example.com."`."""
+        self.ttl = 60
+        self.questions: list[str] = []
+        """Names asked for, in order; over TCP and UDP alike."""
         self.aliases: dict[str, str] = {}
         self.is_broken = False
         """Answer SERVFAIL."""
@@ -67,11 +72,12 @@ class NameServer:
         if self.is_silent:
             return None
         query = dns.message.from_wire(wire)
+        self.questions.append(query.question[0].name.to_text(omit_final_dot=True))
         reply = dns.message.make_response(query, recursion_available=True)
         if self.is_broken:
             reply.set_rcode(dns.rcode.SERVFAIL)
             return reply.to_wire()
-        self._fill(reply, query.question[0].name)
+        self._fill(reply, query.question[0].name, query.question[0].rdtype)
         data = reply.to_wire(max_size=65_535)
         if over_udp and len(data) > max(query.payload, 512):
             reply.answer = []
@@ -79,17 +85,19 @@ class NameServer:
             data = reply.to_wire()
         return data
 
-    def _fill(self, reply: dns.message.Message, name: dns.name.Name) -> None:
+    def _fill(self, reply: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> None:
         plain = name.to_text(omit_final_dot=True).lower()
         for _ in range(10):
             if plain not in self.aliases:
                 break
             target = self.aliases[plain]
-            reply.answer.append(dns.rrset.from_text(f"{plain}.", 60, "IN", "CNAME", f"{target}."))
+            reply.answer.append(dns.rrset.from_text(f"{plain}.", self.ttl, "IN", "CNAME", f"{target}."))
             plain = target
-        if plain in self.texts:
-            reply.answer.append(dns.rrset.from_text(f"{plain}.", 60, "IN", "TXT", *self.texts[plain]))
-        else:
+        known = {dns.rdatatype.TXT: self.texts, dns.rdatatype.MX: self.exchanges}
+        records = known[kind].get(plain) if kind in known else None
+        if records:
+            reply.answer.append(dns.rrset.from_text(f"{plain}.", self.ttl, "IN", kind, *records))
+        elif not any(plain in names for names in known.values()):
             reply.set_rcode(dns.rcode.NXDOMAIN)
 
 

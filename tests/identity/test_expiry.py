@@ -1,8 +1,18 @@
-"""Secrets and certificates that end are told in time, and once."""
+"""Secrets and certificates that end are told in time, and once; when they end is told always."""
 
 import pytest
 
-from relay.identity.expiry import DAY_S, ExpiryWatch, days_left, sentence, stage
+from relay.identity.expiry import (
+    DAY_S,
+    Credential,
+    ExpiryWatch,
+    days_left,
+    of_application,
+    of_certificate,
+    sentence,
+    soonest,
+    stage,
+)
 from relay.route.oauth import Application, ClientCertificate, ClientSecret
 from relay.trace import event as trace
 from tests.fakes.clock import FakeClock
@@ -10,17 +20,26 @@ from tests.fakes.clock import FakeClock
 NOW = FakeClock().now()
 
 
-def ending(days: float | None, proof: ClientSecret | ClientCertificate | None = None) -> Application:
+def application(days: float | None, proof: ClientSecret | ClientCertificate | None = None) -> Application:
     expires_at = None if days is None else NOW + days * DAY_S
     return Application(
         "app", "https://a.test/t", "https://o.test/.default", proof or ClientSecret("s"), None, expires_at
     )
 
 
+def ending(days: float, proof: ClientSecret | ClientCertificate | None = None) -> Credential:
+    found = of_application(application(days, proof))
+    assert found is not None
+    return found
+
+
+def certificate(life: float, left: float) -> Credential:
+    return of_certificate("certificate of the route r", NOW - (life - left) * DAY_S, NOW + left * DAY_S)
+
+
 @pytest.mark.parametrize(
     ("days", "reached"),
     [
-        (None, None),
         (31, None),
         (30.01, None),
         (30, 30),
@@ -33,35 +52,67 @@ def ending(days: float | None, proof: ClientSecret | ClientCertificate | None = 
         (-5, 0),
     ],
 )
-def test_stages_are_thirty_seven_and_one_days_and_the_end(days: float | None, reached: int | None) -> None:
+def test_stages_are_thirty_seven_and_one_days_and_the_end(days: float, reached: int | None) -> None:
     assert stage(ending(days), NOW) == reached
+
+
+def test_of_a_secret_without_a_date_nothing_is_known() -> None:
+    assert of_application(application(None)) is None
+
+
+@pytest.mark.parametrize(
+    ("life", "left", "reached"),
+    [(365, 30, 30), (365, 20, 30), (90, 20, None), (90, 14, 14), (47, 7, 7), (90, -1, 0), (101, 20, 30)],
+)
+def test_a_certificate_that_a_robot_renews_is_told_of_when_the_robot_has_failed(
+    life: int, left: int, reached: int | None
+) -> None:
+    assert stage(certificate(life, left), NOW) == reached
 
 
 @pytest.mark.parametrize(
     ("days", "words"), [(7.5, "in 7 days"), (1.2, "in 1 day;"), (0.5, "in 0 days"), (-0.5, "ended on")]
 )
 def test_the_sentence_says_when(days: float, words: str) -> None:
-    assert words in sentence(ending(days), NOW) and "the client secret of the application app" in sentence(
-        ending(days), NOW
-    )
+    told = sentence(ending(days), NOW)
+    assert words in told and "the client secret of the application app" in told
     assert days_left(ending(days), NOW) == days // 1
 
 
 def test_a_certificate_is_called_so() -> None:
     assert "the certificate of" in sentence(ending(3, ClientCertificate("c", "k")), NOW)
+    assert "the certificate of the route r ends" in sentence(certificate(365, 3), NOW)
+
+
+def test_of_one_name_the_soonest_end_counts() -> None:
+    assert soonest([ending(9), ending(5), certificate(365, 9), ending(7)]) == (
+        ending(5),
+        certificate(365, 9),
+    )
 
 
 def test_each_stage_is_told_once() -> None:
     clock, events = FakeClock(), list[trace.Event]()
-    watch = ExpiryWatch([ending(40), ending(40), ending(None)], events.append, clock)
+    watch = ExpiryWatch([ending(40), ending(40)], events.append, clock)
     levels = []
     for _ in range(45 * 24):
         before = len(events)
         watch.check()
-        if len(events) > before:
-            event = events[-1]
-            assert isinstance(event, trace.CredentialExpiring)
-            levels.append((event.days, event.level))
+        levels += [
+            (event.days, event.level)
+            for event in events[before:]
+            if isinstance(event, trace.CredentialExpiring)
+        ]
         clock.advance(3600)
-    assert levels == [(30, "warning"), (7, "warning"), (1, "error"), (0, "error")]
-    assert len(events) == 4, "the same application in two routes is one"
+    assert levels == [(30, "warning"), (7, "warning"), (1, "error"), (0, "error")], (
+        "the same application in two routes is one"
+    )
+
+
+def test_the_end_is_told_at_every_look_for_the_metrics() -> None:
+    clock, events = FakeClock(), list[trace.Event]()
+    watch = ExpiryWatch([ending(400)], events.append, clock)
+    watch.check()
+    watch.check()
+    name = "client secret of the application app"
+    assert events == [trace.CredentialEnds(name, NOW + 400 * DAY_S)] * 2

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from relay.deliver.options import DelivererOptions
+from relay.identity.expiry import Credential
 from relay.m365.preset import Kind
 from relay.process import assignment, channel
 from relay.process.assignment import Assignment, InheritedListener
@@ -21,7 +22,7 @@ from relay.route.oauth import (
     OAuth,
     Proof,
 )
-from relay.route.route import Credentials, Route, TlsMode
+from relay.route.route import Credentials, MailboxRule, Route, TlsMode
 from relay.spool.options import SpoolOptions
 
 
@@ -49,7 +50,15 @@ TOLD = Assignment(
             Route(name=str(proof), hosts=("c.example",), kind=Kind.SUBMISSION, credentials=oauth(proof))
             for proof in (ClientSecret('s"ü'), ClientCertificate("a\nb", "c\nd"), ManagedIdentity("id"))
         ),
+        Route(
+            name="several",
+            hosts=(),
+            mx_of="contoso.example",
+            mailboxes=(Credentials("c", 'mail"box'), oauth(ClientSecret("pooled"))),
+            mailbox_rules=(MailboxRule(("c", "a@contoso.example"), ("*.example",)), MailboxRule(("c",))),
+        ),
     ),
+    credentials=(Credential("certificate of the route a", 1_900_000_000.5, "renew it", 14),),
     listeners=(InheritedListener(5, ListenerOptions("[::1]:25", ListenerTls.STARTTLS), "/tls.pem"),),
     console=9,
 )
@@ -62,8 +71,9 @@ def test_an_assignment_survives_its_way() -> None:
 def test_whoever_logs_in_nowhere_is_told_no_secret() -> None:
     told = msgspec.structs.replace(TOLD, routes=assignment.without_logins(TOLD.routes))
     assert [route.name for route in told.routes] == [route.name for route in TOLD.routes]
-    assert all(secret in assignment.encode(TOLD).decode() for secret in ('p\\"ä', 's\\"ü', "c\\nd"))
-    assert not any(secret in assignment.encode(told).decode() for secret in ('p\\"ä', 's\\"ü', "c\\nd"))
+    secrets = ('p\\"ä', 's\\"ü', "c\\nd", 'mail\\"box', "pooled")
+    assert all(secret in assignment.encode(TOLD).decode() for secret in secrets)
+    assert not any(secret in assignment.encode(told).decode() for secret in secrets)
 
 
 def test_an_assignment_larger_than_a_socket_takes_at_once_arrives() -> None:

@@ -39,6 +39,7 @@ EVERY_EVENT: list[events.Event] = [
     events.RecordQuarantined(table="envelope", id="A", reason="check sum"),
     events.QueueRebuilt(queued=1, held=0, damaged=0, seconds=0.1),
     events.QueueDepth(ready=7, deferred=3, held=1, connections=2, oldest_seconds=9.0),
+    events.CredentialEnds(credential="certificate of the route r", at=1_900_000_000.0),
     events.ProcessStarted(role="receiver-0"),
     events.ProcessEnded(role="receiver-0", status=1, restart_in=0.1),
     events.Ready(listeners=("l",)),
@@ -69,6 +70,7 @@ def test_what_is_counted_is_shown(tmp_path: Path) -> None:
     assert counts.labelled.keys() == metrics.LABELLED.keys()
     assert counts.histograms.keys() == metrics.HISTOGRAMS.keys()
     assert counts.gauges.keys() == metrics.GAUGES.keys()
+    assert counts.labelled_gauges.keys() == metrics.LABELLED_GAUGES.keys()
 
 
 def test_the_text_says_what_happened(tmp_path: Path) -> None:
@@ -84,6 +86,7 @@ def test_the_text_says_what_happened(tmp_path: Path) -> None:
     assert shown["accept_seconds_bucket", "+Inf"] == shown["accept_seconds_count", ""] == 1
     assert shown["commit_changes_sum", ""] == 5
     assert shown["queue_ready", ""] == 7
+    assert shown["credential_expiry_timestamp_seconds", "certificate of the route r"] == 1_900_000_000
     assert shown["process_resident_bytes", "deliverer"] > 1_000_000
 
 
@@ -101,6 +104,7 @@ def test_sums_stay_when_a_process_ends_and_gauges_go(tmp_path: Path) -> None:
     assert shown["mails_accepted_total", ""] == 3
     assert shown["accept_seconds_count", ""] == 3
     assert ("queue_ready", "") not in shown
+    assert not any(name == "credential_expiry_timestamp_seconds" for name, _ in shown)
     assert [path.name for path in tmp_path.iterdir()] == [snapshot.RETIRED]
 
 
@@ -136,6 +140,16 @@ def test_label_values_are_bounded() -> None:
     values = counting.counts.labelled["uncertain_deliveries"]
     assert len(values) == tally.LABELS_MAX + 1
     assert values["other"] == 50
+
+
+def test_what_ends_is_shown_as_it_was_told_last_and_bounded() -> None:
+    counting = Tally()
+    for number in range(tally.LABELS_MAX + 50):
+        counting(events.CredentialEnds(credential=f"c{number}", at=1.0))
+    counting(events.CredentialEnds(credential="c7", at=2.0))
+    values = counting.counts.labelled_gauges["credential_expiry_timestamp_seconds"]
+    assert len(values) == tally.LABELS_MAX
+    assert (values["c7"], values["c8"]) == (2.0, 1.0)
 
 
 def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
