@@ -8,6 +8,7 @@ Addresses and DSN parameters stay the bytes the client sent (RFC 5321 section
 from msgspec import Struct
 
 from relay.message.priority import Priority
+from relay.message.uncertain import Uncertain
 
 
 class Recipient(Struct, frozen=True, array_like=True):
@@ -59,6 +60,8 @@ class Envelope(Struct, frozen=True, array_like=True):
     """Not to be tried after then, seconds since the epoch; 0: as long as its route allows."""
     original_sender: bytes | None = None
     """The reverse-path the client gave where we wrote another; None: `sender` is the client's own."""
+    uncertain: Uncertain | None = None
+    """What to do when the reply to its content is lost; None: as its route says."""
 
     def routes(self) -> tuple[str, ...]:
         """The distinct routes of the recipients, in order of first use."""
