@@ -5,7 +5,7 @@ from pathlib import Path
 
 from relay.deliver.options import DelivererOptions
 from relay.identity.dkim import DomainPolicy
-from relay.receive.options import Limits, ListenerOptions
+from relay.receive.options import Limits, ListenerOptions, Rewrite
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
@@ -59,6 +59,7 @@ class Configuration:
     console: ConsoleOptions | None = None
     tenant: Tenant = field(default_factory=Tenant)
     dkim: tuple[DomainPolicy, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from relay.config.configuration import Listener
 from relay.config.findings import Findings
 from relay.config.model import ListenerTable
 from relay.config.value import endpoint
+from relay.message.priority import PRIORITIES, Priority
 from relay.receive.options import LOOPBACK, ListenerOptions, ListenerTls
 
 
@@ -34,6 +35,13 @@ def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
     if chain is not None and mode is not ListenerTls.NONE:
         found.judge(f"{key}.certificate", lambda: certificate.examine(chain, private, found.now))
     _check_networks(found, key, host, table)
+    highest = PRIORITIES[table.priority_max or "high"]
+    priority = PRIORITIES[table.priority] if table.priority else Priority.NORMAL.capped(highest)
+    if priority < highest:
+        found.problem(
+            f"{key}.priority",
+            f'"{priority.word}" is above priority_max = "{highest.word}"; lower it, or raise that one',
+        )
     return Listener(
         host,
         port,
@@ -43,6 +51,8 @@ def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
             networks=LOOPBACK if table.networks is None else tuple(table.networks),
             refuse_bare_lf=bool(table.refuse_bare_lf),
             refuse_early_talkers=table.refuse_early_talkers is not False,
+            priority=priority,
+            priority_max=highest,
         ),
         chain,
         private,

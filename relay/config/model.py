@@ -12,6 +12,7 @@ from pydantic import Field
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.limit_table import RouteLimitTable, TenantTable
 from relay.config.oauth_table import OAuthTable
+from relay.config.rewrite_table import RewriteTable
 from relay.config.table import Table
 from relay.config.value import (
     CloudName,
@@ -22,6 +23,7 @@ from relay.config.value import (
     ListenerTls,
     Network,
     Port,
+    PriorityWord,
     RouteKind,
     RouteTls,
     Seconds,
@@ -87,6 +89,8 @@ class ListenerTable(Table):
     networks: list[Network] | None = None
     refuse_bare_lf: bool | None = None
     refuse_early_talkers: bool | None = None
+    priority: PriorityWord | None = None
+    priority_max: PriorityWord | None = None
 
 
 class LimitsTable(Table):
@@ -167,6 +171,7 @@ class File(Table):
     console: ConsoleTable | None = None
     listener: Annotated[list[ListenerTable], Field(min_length=1)]
     route: list[RouteTable] = Field(default_factory=list)
+    rewrite: list[RewriteTable] = Field(default_factory=list)
     tenant: TenantTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
 
@@ -180,6 +185,7 @@ TABLES: dict[str, type[Table]] = {
     "console": ConsoleTable,
     "listener": ListenerTable,
     "route": RouteTable,
+    "rewrite": RewriteTable,
     "oauth": OAuthTable,
     "limit": RouteLimitTable,
     "tenant": TenantTable,

@@ -14,7 +14,7 @@ from msgspec import Struct
 from relay.deliver.options import DelivererOptions
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
-from relay.receive.options import Limits, ListenerOptions
+from relay.receive.options import Limits, ListenerOptions, Rewrite
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
@@ -47,6 +47,7 @@ class Assignment(Struct, frozen=True):
     listeners: tuple[InheritedListener, ...]
     dkim: tuple[DomainPolicy, ...] = ()
     """Told to receivers only: who does not sign holds no keys."""
+    rewrites: tuple[Rewrite, ...] = ()
     tenant: Tenant = Tenant()
     console: int | None = None
     """Descriptor of the console's socket."""
