@@ -14,6 +14,7 @@ from relay.message.from_field import (
     MANY_FIELDS,
     NO_ADDRESS,
     NO_FIELD,
+    TOO_LONG,
     Author,
     address_in,
     author_of,
@@ -88,7 +89,11 @@ def test_the_address_is_found_and_nothing_else_changes(value: bytes, address: by
         (b" [open <p@local>", NO_ADDRESS),
         (b" p\\@local", NO_ADDRESS),
         (b" p\x01@local", NO_ADDRESS),
+        (b' "p\nX-Evil: y"@local', NO_ADDRESS),
+        (b' "p\x1b[2J"@local', NO_ADDRESS),
+        (b" p@[192\r.0.2.1]", NO_ADDRESS),
         (b" " + b"p" * 315 + b"@local", NO_ADDRESS),
+        (b" " * 4090 + b"p@local", TOO_LONG),
         (b" a@local, b@local", MANY_ADDRESSES),
         (b" a@local,", MANY_ADDRESSES),
         (b" Desk, front <p@local>", MANY_ADDRESSES),
@@ -137,7 +142,7 @@ def test_everything_around_the_address_stays(
 def test_any_bytes_have_an_address_or_a_reason(noise: bytes) -> None:
     found = address_in(noise)
     if isinstance(found, Author):
-        assert b"@" in found.address and b"\r\n" not in found.address
+        assert b"@" in found.address and not {10, 13, 0} & set(found.address)
         assert unfold(noise[found.start : found.end]) == found.address
 
 
