@@ -142,6 +142,10 @@ class HeaderScan:
         """Index of the first field of this name from index `start` on, case aside; -1 when there is none."""
         ...
 
+    def find_prefix(self, prefix: bytes, start: int = 0) -> int:
+        """Index of the first field from index `start` on whose name begins so, case aside; -1 if none."""
+        ...
+
     def count(self, name: bytes) -> int:
         """How many fields have this name, case aside."""
         ...

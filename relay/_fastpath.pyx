@@ -489,6 +489,19 @@ cdef class HeaderScan:
         """Index of the first field of this name from index `start` on, case aside; -1 when there is none."""
         return self.seek(name, max(start, 0))
 
+    def find_prefix(self, bytes prefix not None, Py_ssize_t start=0) -> int:
+        """Index of the first field from index `start` on whose name begins so, case aside; -1 if none."""
+        cdef const byte *text = <const byte *> PyBytes_AS_STRING(self.header)
+        cdef const byte *wanted = <const byte *> PyBytes_AS_STRING(prefix)
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(prefix)
+        cdef Py_ssize_t index
+        for index in range(max(start, 0), self.count_of_fields):
+            if self.fields[index].name_end - self.fields[index].name_start < length:
+                continue
+            if same_name(text + self.fields[index].name_start, wanted, length):
+                return index
+        return -1
+
     def count(self, bytes name not None) -> int:
         """How many fields have this name, case aside."""
         cdef Py_ssize_t total = 0

@@ -13,6 +13,7 @@ from relay.config.configuration import Configuration
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
+from relay.message.priority import Priority
 from relay.process.exits import Exit
 from relay.route.tariff import describe
 
@@ -53,6 +54,8 @@ def in_force(configuration: Configuration) -> list[Row]:
         rows += _rows(f"route[{i}]", route, skip)
         rows += [(f"route[{i}].limit[{j}]", describe(row)) for j, row in enumerate(route.limits)]
         rows += login_rows(f"route[{i}]", route)
+    for i, rewrite in enumerate(configuration.rewrites):
+        rows += _rows(f"rewrite[{i}]", rewrite, ())
     rows += _rows("tenant", configuration.tenant, ())
     rows += dkim_rows(configuration.dkim, time.time())
     rows += _rows("limits", configuration.limits, ())
@@ -74,6 +77,8 @@ def _text(name: str, value: object) -> str:
     match value:
         case bool():
             return str(value).lower()
+        case Priority():
+            return value.word
         case Enum():
             return str(value.value)
         case tuple():

@@ -37,6 +37,12 @@ class Line(Struct):
     size: int = 0
     sender: str = ""
     client: str = ""
+    priority: str = "normal"
+    campaign: str = ""
+    original_sender: str | None = None
+    """What the client gave, where `sender` was rewritten."""
+    uncertain: str | None = None
+    """What to do when the reply to its content is lost; None: as its route says."""
     recipients: list[RecipientLine] = []
     damaged: str = ""
 
@@ -87,6 +93,10 @@ def _line(mail: Envelope, states: tuple[RecipientState, ...] | None) -> Line:
         size=mail.size,
         sender=_text(mail.sender),
         client=mail.client,
+        priority=mail.priority.word,
+        campaign=mail.campaign,
+        original_sender=None if mail.original_sender is None else _text(mail.original_sender),
+        uncertain=None if mail.uncertain is None else mail.uncertain.value,
         recipients=[
             RecipientLine(
                 _text(recipient.address),
@@ -120,15 +130,17 @@ def _print_table(lines: list[Line], limit: int) -> None:
     if not lines:
         console.print("No such mail waits.")
         return
-    table = Table(Column("id", no_wrap=True), "age", "size", "sender", "recipient", "status", "last reply")
+    table = Table(
+        Column("id", no_wrap=True), "age", "size", "priority", "sender", "recipient", "status", "last reply"
+    )
     now = time.time()
     for line in lines:
-        head = (line.id, _age(now - line.received_at), f"{line.size:,}", line.sender or "<>")
+        head = (line.id, _age(now - line.received_at), f"{line.size:,}", _kind(line), _sender(line))
         if line.damaged:
-            table.add_row(line.id, "", "", "", "", Text("damaged", "red"), Text(line.damaged))
+            table.add_row(line.id, "", "", "", "", "", Text("damaged", "red"), Text(line.damaged))
         for i, recipient in enumerate(line.recipients):
             style = {"held": "red", "deferred": "yellow", "delivered": "green"}.get(recipient.status, "")
-            start = head if i == 0 else ("", "", "", "")
+            start = head if i == 0 else ("", "", "", "", "")
             table.add_row(
                 *map(Text, start),
                 Text(recipient.address),
@@ -138,6 +150,16 @@ def _print_table(lines: list[Line], limit: int) -> None:
     console.print(table)
     if len(lines) == limit:
         console.print(f"The oldest {limit}; --limit shows more.")
+
+
+def _kind(line: Line) -> str:
+    """Priority, and below it the campaign."""
+    return f"{line.priority}\n{line.campaign}" if line.campaign else line.priority
+
+
+def _sender(line: Line) -> str:
+    sender = line.sender or "<>"
+    return sender if line.original_sender is None else f"{sender}\n(was {line.original_sender})"
 
 
 def _age(seconds: float) -> str:

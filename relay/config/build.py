@@ -14,6 +14,7 @@ from relay.config.limit import build_tenant
 from relay.config.listener import build_listeners
 from relay.config.model import File
 from relay.config.options import given
+from relay.config.rewrite import build_rewrites
 from relay.config.route import build_routes
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
@@ -44,6 +45,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         deliverer=given(deliverer, file.deliver),
         listeners=build_listeners(found, file.listener),
         routes=build_routes(found, file.route, file.tenant),
+        rewrites=build_rewrites(found, file.rewrite),
         tenant=build_tenant(found, file.tenant),
         console=_console(found, file),
         dkim=DkimBuilder(found).build(file.dkim),

@@ -6,7 +6,7 @@ from pathlib import Path
 from relay.deliver.options import DelivererOptions
 from relay.identity.dkim import DomainPolicy
 from relay.identity.expiry import Credential
-from relay.receive.options import Limits, ListenerOptions
+from relay.receive.options import Limits, ListenerOptions, Rewrite
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
@@ -62,6 +62,7 @@ class Configuration:
     dkim: tuple[DomainPolicy, ...] = ()
     credentials: tuple[Credential, ...] = ()
     """Secrets and certificates in use whose end is known."""
+    rewrites: tuple[Rewrite, ...] = ()
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

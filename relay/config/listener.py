@@ -8,6 +8,7 @@ from relay.config.findings import Findings
 from relay.config.model import ListenerTable
 from relay.config.value import endpoint
 from relay.errors import ConfigurationError
+from relay.message.priority import PRIORITIES, Priority
 from relay.receive.options import LOOPBACK, ListenerOptions, ListenerTls
 
 
@@ -37,6 +38,13 @@ def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
     if chain is not None and mode is not ListenerTls.NONE:
         _check_certificate(found, f"{key}.certificate", table.address, chain, private)
     _check_networks(found, key, host, table)
+    highest = PRIORITIES[table.priority_max or "high"]
+    priority = PRIORITIES[table.priority] if table.priority else Priority.NORMAL.capped(highest)
+    if priority < highest:
+        found.problem(
+            f"{key}.priority",
+            f'"{priority.word}" is above priority_max = "{highest.word}"; lower it, or raise that one',
+        )
     return Listener(
         host,
         port,
@@ -46,6 +54,8 @@ def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
             networks=LOOPBACK if table.networks is None else tuple(table.networks),
             refuse_bare_lf=bool(table.refuse_bare_lf),
             refuse_early_talkers=table.refuse_early_talkers is not False,
+            priority=priority,
+            priority_max=highest,
         ),
         chain,
         private,

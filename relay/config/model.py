@@ -13,6 +13,7 @@ from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
 from relay.config.oauth_table import OAuthTable
+from relay.config.rewrite_table import RewriteTable
 from relay.config.table import Table
 from relay.config.value import (
     CloudName,
@@ -23,6 +24,7 @@ from relay.config.value import (
     ListenerTls,
     Network,
     Port,
+    PriorityWord,
     RouteKind,
     RouteTls,
     Seconds,
@@ -88,6 +90,8 @@ class ListenerTable(Table):
     networks: list[Network] | None = None
     refuse_bare_lf: bool | None = None
     refuse_early_talkers: bool | None = None
+    priority: PriorityWord | None = None
+    priority_max: PriorityWord | None = None
 
 
 class LimitsTable(Table):
@@ -170,6 +174,7 @@ class File(Table):
     console: ConsoleTable | None = None
     listener: Annotated[list[ListenerTable], Field(min_length=1)]
     route: list[RouteTable] = Field(default_factory=list)
+    rewrite: list[RewriteTable] = Field(default_factory=list)
     tenant: TenantTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
 
@@ -183,6 +188,7 @@ TABLES: dict[str, type[Table]] = {
     "console": ConsoleTable,
     "listener": ListenerTable,
     "route": RouteTable,
+    "rewrite": RewriteTable,
     "oauth": OAuthTable,
     "mailbox": MailboxTable,
     "limit": RouteLimitTable,

@@ -115,4 +115,6 @@ RouteKind = Literal["submission", "connector", "direct", "high-volume", "acs", "
 """Of relay.m365.preset.Kind; a test compares."""
 CloudName = Literal["worldwide", "gcc-high", "dod", "21vianet"]
 """Of relay.m365.cloud.CLOUDS; likewise."""
+PriorityWord = Literal["high", "normal", "bulk"]
+"""Of relay.message.priority.PRIORITIES; likewise."""
 Level = Literal["debug", "info", "warning", "error"]

@@ -15,3 +15,34 @@ class Priority(IntEnum):
     NORMAL = 1
     BULK = 2
     """Campaigns."""
+
+    @property
+    def word(self) -> str:
+        """As people write it."""
+        return _WORDS[self]
+
+    @property
+    def mt(self) -> int:
+        """The level of the policy MIXER (RFC 6710) that means this."""
+        return _MIXER[self]
+
+    @classmethod
+    def of_mt(cls, value: int) -> "Priority":
+        """What MT-PRIORITY, -9 to 9, means here: its sign.
+
+        Of the policies that RFC 6710 registers only MIXER has three levels: -4, 0 and 4. The
+        values between mean more than "normal" or less in every policy, so the sign counts.
+        """
+        if value == 0:
+            return cls.NORMAL
+        return cls.HIGH if value > 0 else cls.BULK
+
+    def capped(self, highest: "Priority") -> "Priority":
+        """This one, or `highest` where this is above it."""
+        return self if self >= highest else highest
+
+
+_WORDS = {each: each.name.lower() for each in Priority}
+_MIXER = {Priority.HIGH: 4, Priority.NORMAL: 0, Priority.BULK: -4}
+PRIORITIES = {word: each for each, word in _WORDS.items()}
+"""By the word for it."""

@@ -15,7 +15,7 @@ from relay.deliver.options import DelivererOptions
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
 from relay.identity.expiry import Credential
-from relay.receive.options import Limits, ListenerOptions
+from relay.receive.options import Limits, ListenerOptions, Rewrite
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
@@ -48,6 +48,7 @@ class Assignment(Struct, frozen=True):
     listeners: tuple[InheritedListener, ...]
     dkim: tuple[DomainPolicy, ...] = ()
     """Told to receivers only: who does not sign holds no keys."""
+    rewrites: tuple[Rewrite, ...] = ()
     tenant: Tenant = Tenant()
     acted_at: float = 0.0
     """When the administrator started or reloaded the relay, seconds since the epoch."""

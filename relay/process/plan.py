@@ -142,6 +142,7 @@ class Plan:
             else assignment.without_logins(configuration.routes),
             listeners=listeners,
             dkim=dkim,
+            rewrites=configuration.rewrites,
             tenant=configuration.tenant,
             acted_at=self._clock.now(),
             credentials=configuration.credentials if module == DELIVERER else (),

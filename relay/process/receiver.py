@@ -38,7 +38,13 @@ async def work(life: Life) -> None:
         told.deliverer.handover_path, slot, life.clock, open_mails_s=told.limits.transaction_timeout_s
     )
     receiver = Receiver(
-        ReceiverOptions(told.hostname, slot, tuple(each.options for each in told.listeners), told.limits),
+        ReceiverOptions(
+            told.hostname,
+            slot,
+            tuple(each.options for each in told.listeners),
+            told.limits,
+            told.rewrites,
+        ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
         RouteTable(told.routes),
         store,

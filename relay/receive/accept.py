@@ -1,20 +1,18 @@
-"""A mail whose data has ended → the change that puts it into the spool, or the reply that refuses it.
+"""A mail that was taken in → the change that puts it into the spool.
 
 Only what we add is written: Received always (RFC 5321 section 4.4), Message-ID and
-Date when they are missing (RFC 6409 section 8). It goes before the first byte of
-the content, which stays as it came.
+Date when they are missing (RFC 6409 section 8), X-Original-From when From was rewritten.
+It goes before the first byte of the content, which stays as it is.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.message.envelope import Envelope, Recipient
-from relay.message.header import Header
+from relay.message.priority import Priority
 from relay.message.received import date_field, message_id_field, protocol_name, received_field
-from relay.receive.options import Limits
-from relay.receive.policy import judge_header
+from relay.receive.intake import Intake
 from relay.smtp.command import MailCommand
-from relay.smtp.reply import Reply
 from relay.spool.change import Accept
 
 MAX_MESSAGE_ID = 998
@@ -32,29 +30,31 @@ class Origin:
     is_extended: bool = False
     tls: str = ""
     """Version and cipher, empty without TLS."""
+    priority: Priority = Priority.NORMAL
+    """Of a mail that asks for none."""
+    priority_max: Priority = Priority.HIGH
+    """The highest that one may ask for."""
 
 
 def accept(
     origin: Origin,
     mail: MailCommand,
+    sender: bytes,
     recipients: Sequence[Recipient],
     id: int,
     name: str,
     content: bytearray,
+    intake: Intake,
     streamed_bytes: int,
     chunks: int,
     now: float,
-    limits: Limits,
-) -> Accept | Reply:
+) -> Accept:
     """The change. `content` is the mail's beginning, all of it when `chunks` is 1; it is used up.
 
-    `name` is the queue id as people see it; `streamed_bytes` are in the spool already, in the other records.
+    `sender` is the reverse-path that goes on, `intake` what was found in `content`; `name` is the queue id as
+    people see it; `streamed_bytes` are in the spool already, in the other records.
     """
-    # One byte beyond the limit tells a header that is too long from one that just fits.
-    header = Header.of(content, limits.header_bytes + 1)
-    refusal = judge_header(header, limits)
-    if refusal is not None:
-        return refusal
+    header, wishes = intake.header, intake.wishes
     protocol = protocol_name(esmtp=origin.is_extended, tls=bool(origin.tls), utf8=mail.is_utf8)
     head = bytearray(
         received_field(
@@ -75,12 +75,14 @@ def accept(
         head += field
     if not header.has(b"Date"):
         head += date_field(now)
+    if intake.original_from:
+        head += b"X-Original-From: %b\r\n" % intake.original_from
     if header.needs_blank_line:
         head += b"\r\n"
     head += content
     envelope = Envelope(
         id,
-        mail.sender,
+        sender,
         tuple(recipients),
         now,
         len(head) + streamed_bytes,
@@ -92,5 +94,16 @@ def accept(
         mail.ret,
         mail.envid,
         message_id[:MAX_MESSAGE_ID],
+        priority=_priority(origin, mail, wishes.priority),
+        campaign=wishes.campaign,
+        original_sender=None if sender == mail.sender else mail.sender,
+        uncertain=wishes.uncertain,
     )
     return Accept(envelope, head)
+
+
+def _priority(origin: Origin, mail: MailCommand, wish: Priority | None) -> Priority:
+    """The mail's own field counts more than its envelope's: the one who wrote the mail knows what it is."""
+    if wish is None:
+        wish = origin.priority if mail.mt_priority is None else Priority.of_mt(mail.mt_priority)
+    return wish.capped(origin.priority_max)

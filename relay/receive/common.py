@@ -12,6 +12,7 @@ from relay.receive import policy
 from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
 from relay.receive.options import ReceiverOptions
+from relay.receive.rewrite import Rewrites
 from relay.route.table import RouteTable
 from relay.smtp.reply import Reply
 from relay.spool.change import Change
@@ -61,6 +62,7 @@ class Common:
         self.limits = options.limits
         self.loop = loop
         self.routes = routes
+        self.rewrites = Rewrites(options.rewrites)
         self.committer = committer
         self.handover = handover
         self.dkim = dkim

@@ -9,14 +9,18 @@ ends after all.
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec import UNSET
+
 from relay._fastpath import BodyHash
 from relay.errors import SpoolError
 from relay.message.envelope import Recipient
 from relay.message.queue_id import format_id
 from relay.receive.accept import Origin, accept
 from relay.receive.common import Common
+from relay.receive.intake import take
 from relay.receive.options import HEAD_BYTES
 from relay.receive.policy import judge_commit
+from relay.receive.rewrite import Rule
 from relay.smtp.command import MailCommand
 from relay.smtp.reply import Reply
 from relay.spool.change import MAX_RECORD_BYTES, Abandon, Accept, Stream
@@ -39,8 +43,8 @@ class Owner(Protocol):
 class Incoming:
     """One mail, from its first content to the end of its commit."""
 
-    __slots__ = ("_accept", "_chunks", "_common", "_error", "_head", "_name", "_owner", "_since", "_streamed", "_waiting",
-                 "id")  # fmt: skip
+    __slots__ = ("_accept", "_chunks", "_common", "_error", "_from_left", "_head", "_name", "_original_from", "_owner",
+                 "_since", "_streamed", "_waiting", "id")  # fmt: skip
 
     def __init__(self, common: Common, owner: Owner) -> None:
         self.id = common.ids.next()
@@ -53,6 +57,8 @@ class Incoming:
         self._waiting = 0
         self._error: SpoolError | None = None
         self._accept: Accept | None = None
+        self._original_from = b""
+        self._from_left = ""
         self._since = common.clock.monotonic()
 
     @property
@@ -84,8 +90,12 @@ class Incoming:
         recipients: Sequence[Recipient],
         content: bytearray,
         body_hash: BodyHash | None = None,
+        rule: Rule | None = None,
     ) -> Reply | None:
-        """The data has ended: sign and commit the mail, or return the reply that refuses it."""
+        """The data has ended: sign and commit the mail, or return the reply that refuses it.
+
+        `rule` speaks of its sender; None: that one stays, and From with it.
+        """
         common = self._common
         if self._head is not None:
             if content and self._error is None:
@@ -94,27 +104,31 @@ class Incoming:
         if self._error is not None:
             self.abandon()
             return judge_commit(self._error)
-        now = common.clock.now()
+        intake = take(content, self._chunks == 1, rule, common.limits)
+        if isinstance(intake, Reply):
+            self.abandon()
+            return intake
         change = accept(
             origin,
             mail,
+            mail.sender if rule is None else rule.address_for(mail.sender),
             recipients,
             self.id,
             self._name,
             content,
+            intake,
             self._streamed,
             self._chunks,
-            now,
-            common.limits,
+            common.clock.now(),
         )
         self._since = common.clock.monotonic()
         outcome: Accept | Reply | None = change
-        if isinstance(change, Accept) and common.dkim is not None and body_hash is not None:
+        if common.dkim is not None and body_hash is not None:
             outcome = common.dkim.sign(change, body_hash, self._signed)
         if isinstance(outcome, Reply):
             self.abandon()
             return outcome
-        assert isinstance(change, Accept)
+        self._original_from, self._from_left = intake.original_from, intake.from_left
         self._accept = change
         self._head = None
         common.pending += 1
@@ -198,6 +212,7 @@ class Incoming:
         """It is on the disk: tell the deliverer, the trace and the client."""
         common, envelope = self._common, change.envelope
         name = self._name
+        original = envelope.original_sender
         common.handover.announce(Queued.of(envelope))
         common.record(
             Accepted(
@@ -209,6 +224,11 @@ class Incoming:
                 envelope.client,
                 envelope.helo.decode("utf-8", "replace"),
                 common.clock.monotonic() - self._since,
+                envelope.priority.word,
+                envelope.campaign,
+                UNSET if original is None else original.decode("utf-8", "replace"),
+                self._original_from.decode("utf-8", "replace") or UNSET,
+                self._from_left or UNSET,
             )
         )
         return Reply(250, "2.0.0", f"queued as {name}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from relay.message.priority import Priority
 from relay.smtp.server import ServerOptions
 from relay.spool.change import MAX_RECORD_BYTES
 
@@ -18,7 +19,7 @@ class ListenerTls(Enum):
 
 
 OWN_FIELDS_BYTES = 16_384
-"""Room in record 0 for what we add: Received, Message-ID, Date, signatures."""
+"""Room in record 0 for what we add: Received, Message-ID, Date, signatures, what a rewriting makes longer."""
 HEAD_BYTES = MAX_RECORD_BYTES - OWN_FIELDS_BYTES
 """The beginning of a mail that is still in memory when it ends; its header must lie in it."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -37,6 +38,10 @@ class ListenerOptions:
     """Refuse content with an LF that has no CR; else it becomes CRLF (scripts that print mails write bare LF)."""
     refuse_early_talkers: bool = True
     """Turn away clients that speak before the banner (RFC 5321 section 4.3.1): broken, or a proxy of someone else's words."""
+    priority: Priority = Priority.NORMAL
+    """Of a mail that says nothing. What only sends campaigns should not have to say so."""
+    priority_max: Priority = Priority.HIGH
+    """The highest that a mail may ask for; one that asks for more gets this. Who may send is trusted by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrite:
+    """One `[[rewrite]]`: senders that cannot be changed where they are."""
+
+    senders: tuple[str, ...]
+    """Written as in `Route.senders`, without the null sender."""
+    to: str
+    """The address that takes their place; ASCII, so that no mail needs SMTPUTF8 for it."""
+    from_field: bool = True
+    """The address in From too, when `senders` speak of it."""
+    clients: tuple[str, ...] | None = None
+    """Only for mail from these networks; None: for all."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiverOptions:
     """One receiver process."""
 
@@ -111,6 +130,8 @@ class ReceiverOptions:
     """Its number among the receivers; part of its queue ids."""
     listeners: tuple[ListenerOptions, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    rewrites: tuple[Rewrite, ...] = ()
+    """The first that matches counts."""
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

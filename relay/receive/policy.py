@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from relay.errors import SpoolError, SpoolFull
 from relay.message.header import Header
+from relay.message.priority import Priority
 from relay.receive.options import Limits
 from relay.route.route import Route
 from relay.smtp.reply import Reply
@@ -23,6 +24,7 @@ SHUTTING_DOWN = Reply(421, "4.3.2", "The relay shuts down; try again later")
 SENDER_OK = Reply(250, "2.1.0", "Sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
 NO_ROUTE = Reply(550, "5.7.1", "No route leads to this recipient")
+HEADER_CUT = Reply(552, "5.3.4", "The mail's header is too long")
 NO_ROOM = Reply(452, "4.3.1", "No room for mail just now; try again later")
 DISK_TROUBLE = Reply(451, "4.3.0", "The mail could not be stored; try again later")
 DISK_SLOW = Reply(451, "4.3.0", "Storing the mail takes too long; try again later")
@@ -67,6 +69,16 @@ class Networks:
 def judge_mail(refusing: str | None, content_bytes: int, limits: Limits) -> Reply:
     """MAIL: is there room? `refusing` is the spool's reason to take nothing, `content_bytes` what is in memory."""
     return SENDER_OK if refusing is None and content_bytes <= limits.content_bytes else NO_ROOM
+
+
+def judge_priority(mt_priority: int, highest: Priority) -> Reply:
+    """MAIL with MT-PRIORITY, when it is taken: may the mail be as important as that?
+
+    RFC 6710: X.3.6 says that the priority was changed, and the text begins with the new one.
+    """
+    if Priority.of_mt(mt_priority) >= highest:
+        return SENDER_OK
+    return Reply(250, "2.3.6", f"{highest.mt} is the highest priority here; sender ok")
 
 
 def judge_recipient(route: Route | None) -> Reply:

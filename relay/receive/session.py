@@ -23,6 +23,7 @@ from relay.receive.common import Common
 from relay.receive.incoming import Incoming
 from relay.receive.options import ListenerOptions, ListenerTls
 from relay.receive.policy import Networks
+from relay.receive.rewrite import Rule
 from relay.smtp.command import MailCommand, RcptCommand
 from relay.smtp.reply import Reply
 from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
@@ -57,7 +58,7 @@ class Session(asyncio.BufferedProtocol):
     __slots__ = (
         "_active_at", "_body_hash", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
         "_end", "_eof", "_held", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
-        "_recipients", "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable",
+        "_recipients", "_rule", "_sender", "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable",
     )  # fmt: skip
 
     def __init__(self, common: Common, listener: Listener) -> None:
@@ -69,12 +70,21 @@ class Session(asyncio.BufferedProtocol):
             self._server.hash_body(self._body_hash)
         self._transport: asyncio.Transport | None = None
         self._client = ""
-        self._origin = Origin(common.options.hostname, "")
+        self._origin = Origin(
+            common.options.hostname,
+            "",
+            priority=listener.options.priority,
+            priority_max=listener.options.priority_max,
+        )
         self._small = self._buffer = Buffer(SMALL_BYTES)
         self._end = 0
         self._received = 0
         self._held = 0
         self._recipients: list[Recipient] = []
+        self._rule: Rule | None = None
+        """Speaks of the sender of the mail that is coming in."""
+        self._sender = b""
+        """That sender as it goes on."""
         self._incoming: Incoming | None = None
         self._paused = False
         self._unwritable = False
@@ -242,12 +252,16 @@ class Session(asyncio.BufferedProtocol):
         self._recipients = []
         self._transaction_since = self._common.now
         common = self._common
-        self._server.answer(policy.judge_mail(common.committer.refusing, common.content_bytes, common.limits))
+        rule = self._rule = common.rewrites.find(command.sender, self._client)
+        self._sender = command.sender if rule is None else rule.address_for(command.sender)
+        reply = policy.judge_mail(common.committer.refusing, common.content_bytes, common.limits)
+        if command.mt_priority is not None and reply.is_positive:
+            reply = policy.judge_priority(command.mt_priority, self._origin.priority_max)
+        self._server.answer(reply)
 
     def _rcpt(self, command: RcptCommand) -> None:
-        mail = self._server.mail
-        assert mail is not None
-        route = self._common.routes.choose(mail.sender, command.recipient)
+        # The rewritten sender chooses the route: it is the one that the next hop must take.
+        route = self._common.routes.choose(self._sender, command.recipient)
         if route is not None:
             self._recipients.append(Recipient(command.recipient, route.name, command.notify, command.orcpt))
         self._server.answer(policy.judge_recipient(route))
@@ -262,7 +276,9 @@ class Session(asyncio.BufferedProtocol):
         if self._incoming is None:
             self._incoming = Incoming(self._common, self)
         self._since = self._common.now
-        refusal = self._incoming.finish(self._origin, mail, self._recipients, server.content, self._body_hash)
+        refusal = self._incoming.finish(
+            self._origin, mail, self._recipients, server.content, self._body_hash, self._rule
+        )
         if refusal is not None:
             self._incoming = None
             self._answer_content(refusal)

@@ -29,6 +29,8 @@ def ehlo_reply(hostname: str, client: str, extensions: Extensions) -> Reply:
         "ENHANCEDSTATUSCODES",
         "CHUNKING",
         "DSN",
+        # RFC 6710: of the policies that are registered, the one with three levels.
+        "MT-PRIORITY MIXER",
         # RFC 9422: a client that knows it opens a new connection, or splits a mail, before we must refuse.
         f"LIMITS MAILMAX={extensions.max_mails} RCPTMAX={extensions.max_recipients}",
     ]

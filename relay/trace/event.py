@@ -8,7 +8,7 @@ Events never hold a secret, and of a mail's content only its Message-ID.
 from collections.abc import Callable
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -64,6 +64,14 @@ class Accepted(_Event, frozen=True):
     helo: str
     seconds: float
     """From the end of the data to the end of the commit."""
+    priority: str = "normal"
+    campaign: str = ""
+    original_sender: str | UnsetType = UNSET
+    """What the client gave, where `sender` is ours."""
+    original_from: str | UnsetType = UNSET
+    """The address in From before it was rewritten."""
+    from_left: str | UnsetType = UNSET
+    """Why From could not be rewritten although a rule speaks of the sender."""
     level: Level = "info"
 
 

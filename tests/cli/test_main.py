@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from relay.message.envelope import Envelope, Recipient
+from relay.message.priority import Priority
 from relay.message.queue_id import QueueIdSource, format_id
+from relay.message.uncertain import Uncertain
 from relay.spool.change import Accept, RecipientState, Record, Status
 from relay.spool.options import SpoolOptions
 from relay.spool.store import Store
@@ -109,6 +111,13 @@ def test_check_config_speaks_json(shell: Shell) -> None:
     assert report["in_force"]["route[0].password"] == "is set"
 
 
+def test_check_config_shows_rewritings_and_priorities(shell: Shell) -> None:
+    shell.file.write_text(CONFIGURATION + '[[rewrite]]\nsenders = ["local"]\nto = "s@contoso.com"\n')
+    shown = json.loads(shell.run("check-config", "--json").stdout)["in_force"]
+    assert (shown["rewrite[0].senders"], shown["rewrite[0].to"]) == ("local", "s@contoso.com")
+    assert (shown["rewrite[0].from_field"], shown["listener[0].priority_max"]) == ("true", "high")
+
+
 def test_check_config_tells_all_problems_and_is_78(shell: Shell) -> None:
     shell.file.write_text(CONFIGURATION + 'prot = 25\ntls = "ssl"\n')
     shown = shell.run("check-config")
@@ -136,6 +145,25 @@ def test_the_queue_is_listed_for_programs(shell: Shell, mails: list[int]) -> Non
     lines = [json.loads(line) for line in shell.run("queue", "list", "--json").stdout.splitlines()]
     assert [line["id"] for line in lines] == [format_id(id) for id in mails]
     assert [line["recipients"][0]["status"] for line in lines] == ["queued", "deferred", "held"]
+    assert {(line["priority"], line["campaign"], line["original_sender"]) for line in lines} == {
+        ("normal", "", None)
+    }
+
+
+def test_the_queue_says_what_a_mail_is_worth_and_whose_it_was(shell: Shell) -> None:
+    store = Store.open(SpoolOptions(path=shell.folder / "spool"))
+    mail = Envelope(
+        7, b"s@contoso.com", (Recipient(b"b@c", "r"),), time.time(), 5, 1, "::1",
+        priority=Priority.BULK, campaign="May", original_sender=b"p@local", uncertain=Uncertain.HOLD,
+    )  # fmt: skip
+    store.apply([Accept(mail, b"Hello")])
+    store.close()
+    shown = shell.run("queue", "list").stdout
+    for word in ("bulk", "May", "s@contoso.com", "(was p@local)"):
+        assert word in shown
+    line = json.loads(shell.run("queue", "list", "--json").stdout)
+    assert (line["priority"], line["campaign"], line["uncertain"]) == ("bulk", "May", "hold")
+    assert (line["sender"], line["original_sender"]) == ("s@contoso.com", "p@local")
 
 
 @pytest.mark.parametrize(

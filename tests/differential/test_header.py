@@ -26,6 +26,10 @@ def check(scan: HeaderScan, content: bytes) -> None:
         assert scan.count(name) == len(indexes)
         assert scan.find(name) == (indexes[0] if indexes else -1)
         assert scan.find(name, 2) == next((index for index in indexes if index >= 2), -1)
+    for prefix in (b"", b"Re", b"SUBJECT", b"lf", b"subject-"):
+        indexes = [i for i, field in enumerate(truth.fields) if field.name.lower().startswith(prefix.lower())]
+        assert scan.find_prefix(prefix) == (indexes[0] if indexes else -1)
+        assert scan.find_prefix(prefix, 2) == next((index for index in indexes if index >= 2), -1)
 
 
 @given(headers)

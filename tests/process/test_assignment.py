@@ -11,9 +11,10 @@ import pytest
 from relay.deliver.options import DelivererOptions
 from relay.identity.expiry import Credential
 from relay.m365.preset import Kind
+from relay.message.priority import Priority
 from relay.process import assignment, channel
 from relay.process.assignment import Assignment, InheritedListener
-from relay.receive.options import Limits, ListenerOptions, ListenerTls
+from relay.receive.options import Limits, ListenerOptions, ListenerTls, Rewrite
 from relay.route.oauth import (
     Application,
     ClientCertificate,
@@ -59,7 +60,15 @@ TOLD = Assignment(
         ),
     ),
     credentials=(Credential("certificate of the route a", 1_900_000_000.5, "renew it", 14),),
-    listeners=(InheritedListener(5, ListenerOptions("[::1]:25", ListenerTls.STARTTLS), "/tls.pem"),),
+    listeners=(
+        InheritedListener(
+            5, ListenerOptions("[::1]:25", ListenerTls.STARTTLS, priority=Priority.BULK), "/tls.pem"
+        ),
+    ),
+    rewrites=(
+        Rewrite(("local",), "a@contoso.example", clients=("10.0.0.0/8",)),
+        Rewrite(("b",), "c@d", False),
+    ),
     console=9,
 )
 

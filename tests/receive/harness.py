@@ -13,7 +13,7 @@ from relay.clock import Clock, SystemClock
 from relay.errors import SpoolError
 from relay.identity.dkim import KeyRing
 from relay.message.envelope import Envelope
-from relay.receive.options import Limits, ListenerOptions, ReceiverOptions
+from relay.receive.options import Limits, ListenerOptions, ReceiverOptions, Rewrite
 from relay.receive.receiver import Receiver
 from relay.route.route import Route
 from relay.route.table import RouteTable
@@ -118,6 +118,7 @@ async def house(
     held: HeldCommitter | None = None,
     routes: Sequence[Route] = ROUTES,
     keys: KeyRing | None = None,
+    rewrites: Sequence[Rewrite] = (),
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
     clock = clock or SystemClock()
@@ -128,7 +129,7 @@ async def house(
     events: list[Event] = []
     committer = Committer(store, asyncio.get_running_loop(), events.append, clock)
     announced = Announced()
-    options = ReceiverOptions("relay.example", 3, (replace(listener),), limits or Limits())
+    options = ReceiverOptions("relay.example", 3, (replace(listener),), limits or Limits(), tuple(rewrites))
     receiver = Receiver(
         options,
         [sock],

@@ -1,11 +1,14 @@
 """Records: what is sealed comes back, and anything else is damaged."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import RecordDamaged
+from relay.message.priority import Priority
 from relay.message.queue_id import MAX_SLOTS
+from relay.message.uncertain import Uncertain
 from relay.spool.change import RecipientState, Status
 from relay.spool.codec import (
     EntryReader,
@@ -41,6 +44,20 @@ def test_every_cut_of_a_record_is_damaged() -> None:
     for end in range(len(record)):
         with pytest.raises(RecordDamaged):
             unseal_envelope(mail_key(7), record[:end])
+
+
+@pytest.mark.parametrize("uncertain", [None, *Uncertain])
+@pytest.mark.parametrize("priority", Priority)
+def test_what_a_mail_is_worth_and_whose_it_is_come_back(
+    priority: Priority, uncertain: Uncertain | None
+) -> None:
+    mail = msgspec.structs.replace(
+        envelope(7), priority=priority, campaign="May", original_sender=b"p@local", uncertain=uncertain
+    )
+    record = seal_envelope(mail_key(7), mail)
+    assert unseal_envelope(mail_key(7), record) == mail
+    queued = EntryReader().queued(mail_key(7), record)
+    assert (queued.priority, queued.campaign, queued.sender) == (priority, "May", mail.sender)
 
 
 def test_a_record_under_another_mails_key_is_damaged() -> None:
