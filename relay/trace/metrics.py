@@ -40,6 +40,10 @@ LABELLED = {
     "deferred_recipients": ("route", "Recipients put off, counted each time."),
     "held_recipients": ("route", "Recipients kept until somebody decides."),
     "uncertain_deliveries": ("route", "Connections lost between the final dot and its reply."),
+    "uncertain_held": ("route", "Of these, mails kept until somebody decides."),
+    "spilled": ("route", "Mails that took the route named in spill."),
+    "breakers_opened": ("scope", "Times that something stopped for a trouble, by what it was."),
+    "limits_learnt": ("scope", "Changes of limits that nobody publishes."),
     "connections_opened": ("route", "Connections to a next hop that became ready for mail."),
     "connections_failed": ("route", "Connections to a next hop that failed."),
     "throttled": ("route", "Times that mail began to wait for a limit, a minute apart at least."),
@@ -63,6 +67,7 @@ GAUGES = {
     "queue_oldest_seconds": "Age of the oldest job that waits.",
     "connections": "Connections to next hops that are open.",
     "lanes_throttled": "Lanes in which mail waits for a limit.",
+    "breakers_open": "Mailboxes, routes, hosts and the like that have stopped for a trouble.",
     "spool_refusing": "1 while the spool takes no new mail.",
 }
 

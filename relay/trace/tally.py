@@ -108,6 +108,8 @@ class Tally:
 
     def _uncertain(self, event: events.Uncertain) -> None:
         self._add_labelled("uncertain_deliveries", event.route)
+        if event.decision == "hold":
+            self._add_labelled("uncertain_held", event.route)
 
     def _committed(self, event: events.Committed) -> None:
         self._add("commit_bytes", event.size)
@@ -136,6 +138,15 @@ class Tally:
     def _credential_ends(self, event: events.CredentialEnds) -> None:
         self._set_labelled("credential_expiry_timestamp_seconds", event.credential, event.at)
 
+    def _breaker_opened(self, event: events.BreakerOpened) -> None:
+        self._add_labelled("breakers_opened", event.scope)
+
+    def _limit_learnt(self, event: events.LimitLearnt) -> None:
+        self._add_labelled("limits_learnt", event.scope)
+
+    def _spilled(self, event: events.Spilled) -> None:
+        self._add_labelled("spilled", event.route)
+
     def _spool_refusing(self, event: events.SpoolRefusing) -> None:
         self._add("spool_refusals")
         self.counts.gauges["spool_refusing"] = 1
@@ -157,6 +168,7 @@ class Tally:
         gauges["queue_oldest_seconds"] = event.oldest_seconds
         gauges["connections"] = event.connections
         gauges["lanes_throttled"] = event.throttled
+        gauges["breakers_open"] = event.stopped
 
     def _process_ended(self, event: events.ProcessEnded) -> None:
         self._add_labelled("processes_ended", event.role)
@@ -177,6 +189,9 @@ class Tally:
         events.ConnectionFailed: _connection_failed,
         events.Throttled: _throttled,
         events.CredentialEnds: _credential_ends,
+        events.BreakerOpened: _breaker_opened,
+        events.LimitLearnt: _limit_learnt,
+        events.Spilled: _spilled,
         events.SpoolRefusing: _spool_refusing,
         events.SpoolAccepting: _spool_accepting,
         events.SpoolTrouble: _spool_trouble,
