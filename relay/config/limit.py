@@ -16,9 +16,12 @@ from relay.m365.row import Scope as Whose
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 
-_SCOPES = {"mailbox": Scope.MAILBOX, "route": Scope.ROUTE, "tenant": Scope.TENANT}
+_SCOPES = {scope.name.lower(): scope for scope in Scope}
 _PUBLISHED_SCOPES = {Whose.SENDER: Scope.MAILBOX, Whose.ROUTE: Scope.ROUTE}
-_PUBLISHED_UNITS = {counted: UNITS[counted.value] for counted in published.Counted if counted.value in UNITS}
+_PUBLISHED_UNITS = {counted: UNITS[counted.value] for counted in published.Counted}
+_AT_MX = (Kind.CONNECTOR, Kind.DIRECT)
+_OF_EACH = (Scope.CLIENT, Scope.RECIPIENT)
+"""Counted for each of them; there is no end of these."""
 
 
 def build_tenant(found: Findings, table: TenantTable | None) -> Tenant:
@@ -40,7 +43,7 @@ def build_limits(
     tenant: TenantTable | None,
 ) -> tuple[Limit, ...]:
     """The limits of one route."""
-    limits = {_same(row): row for row in _of_kind(route.kind, tenant) if tables is None or tables}
+    limits = {_same(row): row for row in _of_kind(route, tenant) if tables is None or tables}
     written: set[tuple[object, ...]] = set()
     for i, table in enumerate(tables or ()):
         limit = _limit(found, f"{key}.limit[{i}]", table, route)
@@ -54,34 +57,38 @@ def build_limits(
 
 
 def check_connections(found: Findings, routes: Sequence[Route]) -> None:
-    """Microsoft counts a mailbox's connections together, whichever routes they are of."""
+    """The routes of a mailbox share what Microsoft allows it; more than that is somebody's own risk."""
     (most,) = {
         row.most for row in published.LIMITS
         if row.counted is published.Counted.CONNECTIONS and Kind.SUBMISSION in row.kinds
     }  # fmt: skip
-    together: dict[str, int] = {}
     for i, route in enumerate(routes):
-        if route.kind is not Kind.SUBMISSION:
-            continue
-        for name in dict.fromkeys(login.username.lower() for login in route.logins):
-            together[name] = together.get(name, 0) + route.connections
-            if together[name] > most:
-                found.warning(
-                    f"route[{i}].connections",
-                    f"with this route there are {together[name]} for the mailbox {name}; Microsoft allows {most}",
-                )
+        if route.kind is Kind.SUBMISSION and route.connections > most:
+            found.warning(
+                f"route[{i}].connections",
+                f"is {route.connections} for a mailbox, and Microsoft allows {most}: more are refused after their whole mail",
+            )
 
 
 def _same(limit: Limit) -> tuple[object, ...]:
     return limit.scope, limit.unit, limit.window_s, limit.since_midnight
 
 
-def _of_kind(kind: Kind, tenant: TenantTable | None) -> list[Limit]:
-    limits = []
+def _of_kind(route: Route, tenant: TenantTable | None) -> list[Limit]:
+    limits, kind = [], route.kind
     for row in published.LIMITS:
-        scope, unit = _PUBLISHED_SCOPES.get(row.scope), _PUBLISHED_UNITS.get(row.counted)
-        if kind in row.kinds and scope is not None and unit is not None and row.window_s is not None:
+        scope, unit = _PUBLISHED_SCOPES.get(row.scope), _PUBLISHED_UNITS[row.counted]
+        if kind not in row.kinds or scope is None:
+            continue
+        if unit is Unit.CONNECTIONS:
+            # What the route's own number allows is somebody's decision; fewer are learnt from refusals.
+            most = max(row.most, route.connections) if scope is Scope.MAILBOX else row.most
+            limits.append(Limit(scope, unit, most, least=1))
+        elif row.window_s is not None:
             limits.append(Limit(scope, unit, row.most, row.window_s))
+    if kind in _AT_MX:
+        # Nobody publishes how many its hosts take: learnt from what they refuse.
+        limits.append(Limit(Scope.FOREST, Unit.CONNECTIONS, route.connections, least=1))
     counts = any(kind in row.kinds for row in published.LIMITS if row.scope is Whose.TENANT_EXTERNAL)
     if counts and (outside := _outside(tenant)) is not None:
         limits.append(Limit(Scope.TENANT, Unit.EXTERNAL_RECIPIENTS, outside, DAY_S))
@@ -98,14 +105,43 @@ def _outside(tenant: TenantTable | None) -> int | None:
 
 
 def _limit(found: Findings, key: str, table: RouteLimitTable, route: Route) -> Limit | None:
+    scope, unit = table.scope or ("mailbox" if route.logins else "route"), UNITS[table.of]
+    wrong = _wrong_window(table, unit) or _wrong_scope(scope, unit, route) or _wrong_least(scope, table)
+    if wrong:
+        name, text = wrong
+        found.problem(f"{key}.{name}", text)
+        return None
+    window_s = DAY_S if table.since_midnight else int(table.per or 0)
+    return Limit(
+        _SCOPES[scope], unit, table.count, window_s, bool(table.since_midnight), least=table.least or 0
+    )
+
+
+def _wrong_window(table: RouteLimitTable, unit: Unit) -> tuple[str, str] | None:
     since_midnight = bool(table.since_midnight)
-    if (table.per is None) != since_midnight:
+    if unit is Unit.CONNECTIONS:
+        if table.per is not None or since_midnight:
+            name = "per" if table.per is not None else "since_midnight"
+            return name, "is of no use: connections are counted as they stand; leave it out"
+    elif (table.per is None) != since_midnight:
         wrong = "is missing" if table.per is None else "and since_midnight exclude each other"
-        found.problem(f"{key}.per", f'{wrong}; write per = "1m", or since_midnight = true for days (UTC)')
-        return None
-    scope = table.scope or ("mailbox" if route.logins else "route")
+        return "per", f'{wrong}; write per = "1m", or since_midnight = true for days (UTC)'
+    return None
+
+
+def _wrong_scope(scope: str, unit: Unit, route: Route) -> tuple[str, str] | None:
     if scope == "mailbox" and not route.logins:
-        found.problem(f"{key}.scope", 'is "mailbox", and the route has no username; write "route"')
+        return "scope", 'is "mailbox", and the route has no username; write "route"'
+    if unit is Unit.CONNECTIONS and _SCOPES[scope] in _OF_EACH:
+        return "scope", f'is "{scope}", and a connection carries mail of many; write "route" or "forest"'
+    return None
+
+
+def _wrong_least(scope: str, table: RouteLimitTable) -> tuple[str, str] | None:
+    if table.least is None:
         return None
-    window_s = DAY_S if since_midnight else int(table.per or 0)
-    return Limit(_SCOPES[scope], UNITS[table.of], table.count, window_s, since_midnight)
+    if table.least > table.count:
+        return "least", f"is {table.least}, above count = {table.count}: what is learnt lies between them"
+    if _SCOPES[scope] in _OF_EACH:
+        return "least", f'cannot be learnt for each {scope}; write scope = "route" or "source"'
+    return None

@@ -10,9 +10,10 @@ from relay.config.value import Count, Seconds, size_bytes
 
 Amount = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
 """Of bytes, a size may be written."""
-LimitScope = Literal["mailbox", "route", "tenant"]
-Counted = Literal["messages", "recipients", "external recipients", "bytes"]
+LimitScope = Literal["mailbox", "route", "source", "forest", "tenant", "recipient", "client"]
+Counted = Literal["connections", "messages", "recipients", "external recipients", "bytes"]
 UNITS: dict[str, Unit] = {
+    "connections": Unit.CONNECTIONS,
     "messages": Unit.MESSAGES,
     "recipients": Unit.RECIPIENTS,
     "external recipients": Unit.EXTERNAL_RECIPIENTS,
@@ -52,6 +53,7 @@ class RouteLimitTable(Table):
     per: Window | None = None
     since_midnight: bool | None = None
     scope: LimitScope | None = None
+    least: Amount | None = None
 
 
 class TenantTable(Table):

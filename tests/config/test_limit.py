@@ -23,6 +23,7 @@ host = "smtp.example.net"
 LOGIN = 'username = "Orders@Contoso.com"\npassword_file = "password"\n'
 A_MINUTE = Limit(Scope.MAILBOX, Unit.MESSAGES, 30, 60)
 A_DAY = Limit(Scope.MAILBOX, Unit.RECIPIENTS, 10_000, DAY_S)
+THREE = Limit(Scope.MAILBOX, Unit.CONNECTIONS, 3, least=1)
 SUBMISSION = LOGIN + 'kind = "submission"\n'
 
 
@@ -54,13 +55,17 @@ def test_a_route_of_no_kind_has_no_limits(tmp_path: Path) -> None:
 
 
 def test_submission_brings_the_limits_of_a_mailbox(tmp_path: Path) -> None:
-    assert limits(tmp_path, SUBMISSION) == (A_MINUTE, A_DAY)
+    assert limits(tmp_path, SUBMISSION) == (THREE, A_MINUTE, A_DAY)
     assert reading(tmp_path, SUBMISSION).routes[0].connections == 3
 
 
 def test_azure_counts_the_route(tmp_path: Path) -> None:
     found = limits(tmp_path, LOGIN + 'kind = "acs"')
-    assert found == (Limit(Scope.ROUTE, Unit.MESSAGES, 30, 60), Limit(Scope.ROUTE, Unit.MESSAGES, 100, 3600))
+    assert found == (
+        Limit(Scope.ROUTE, Unit.MESSAGES, 30, 60),
+        Limit(Scope.ROUTE, Unit.MESSAGES, 100, 3600),
+        Limit(Scope.ROUTE, Unit.CONNECTIONS, 250, least=1),
+    )
 
 
 def test_a_written_limit_takes_the_place_of_the_kinds(tmp_path: Path) -> None:
@@ -70,6 +75,7 @@ def test_a_written_limit_takes_the_place_of_the_kinds(tmp_path: Path) -> None:
         + row('count = "1 GB"\nof = "bytes"\nper = "1d"')
     )
     assert limits(tmp_path, SUBMISSION + written) == (
+        THREE,
         Limit(Scope.MAILBOX, Unit.MESSAGES, 25, 60),
         A_DAY,
         Limit(Scope.MAILBOX, Unit.BYTES, 10**9, DAY_S),
@@ -105,6 +111,7 @@ def test_the_tenants_limit_holds_for_routes_that_microsoft_counts_only(tmp_path:
     assert limits(tmp_path, LOGIN, tenant) == ()
     assert limits(tmp_path, LOGIN + 'kind = "high-volume"', tenant) == ()
     assert limits(tmp_path, 'kind = "connector"', tenant) == (
+        Limit(Scope.FOREST, Unit.CONNECTIONS, 20, least=1),
         Limit(Scope.TENANT, Unit.EXTERNAL_RECIPIENTS, 77, DAY_S),
     )
 
@@ -114,13 +121,29 @@ def test_without_domains_everybody_is_external_and_that_is_said(tmp_path: Path) 
     assert any(warning.startswith("tenant.domains: is missing") for warning in warnings)
 
 
-def test_too_many_connections_for_one_mailbox_are_told(tmp_path: Path) -> None:
-    second = TEXT.partition("[[route]]")[2].replace('"r"', '"s"') + SUBMISSION
-    first = SUBMISSION + 'senders = ["contoso.com"]'
-    warnings = reading(tmp_path, first, "[[route]]" + second).warnings
-    told = "route[1].connections: with this route there are 6 for the mailbox orders@"
-    assert any(warning.startswith(told) for warning in warnings)
-    assert not any("connections" in warning for warning in reading(tmp_path, first).warnings)
+def test_more_connections_than_a_mailbox_may_have_are_told_and_allowed(tmp_path: Path) -> None:
+    configuration = reading(tmp_path, SUBMISSION + "connections = 5")
+    told = "route[0].connections: is 5 for a mailbox, and Microsoft allows 3"
+    assert any(warning.startswith(told) for warning in configuration.warnings)
+    assert Limit(Scope.MAILBOX, Unit.CONNECTIONS, 5, least=1) in configuration.routes[0].limits
+    assert not any("connections" in warning for warning in reading(tmp_path, SUBMISSION).warnings)
+
+
+def test_a_limit_may_be_learnt_and_counted_by_whom_one_likes(tmp_path: Path) -> None:
+    written = "\n".join(
+        (
+            row('count = 8\nof = "connections"\nscope = "forest"\nleast = 2'),
+            row('count = 600\nof = "messages"\nper = "1m"\nscope = "source"\nleast = 30'),
+            row('count = 100\nof = "messages"\nper = "1h"\nscope = "recipient"'),
+            row('count = 500\nof = "recipients"\nper = "1h"\nscope = "client"'),
+        )
+    )
+    assert limits(tmp_path, f'kind = "connector"\n{written}', '[tenant]\ndomains = ["contoso.com"]') == (
+        Limit(Scope.FOREST, Unit.CONNECTIONS, 8, least=2),
+        Limit(Scope.SOURCE, Unit.MESSAGES, 600, 60, least=30),
+        Limit(Scope.RECIPIENT, Unit.MESSAGES, 100, 3600),
+        Limit(Scope.CLIENT, Unit.RECIPIENTS, 500, 3600),
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,6 +157,11 @@ def test_too_many_connections_for_one_mailbox_are_told(tmp_path: Path) -> None:
         ('count = 1\nof = "messages"\nper = "2000d"', "whole seconds"),
         ('count = 1\nof = "messages"\nper = 1\nscope = "mailbox"', "has no username"),
         ('count = 1\nof = "messages"\nperr = 1', 'did you mean "per"'),
+        ('count = 1\nof = "connections"\nper = 1', "route[0].limit[0].per: is of no use"),
+        ('count = 1\nof = "connections"\nscope = "client"', "a connection carries mail of many"),
+        ('count = 1\nof = "messages"\nper = 1\nleast = 2', "route[0].limit[0].least: is 2, above count = 1"),
+        ('count = 9\nof = "messages"\nper = 1\nscope = "recipient"\nleast = 2', "learnt for each recipient"),
+        ('count = 1\nof = "messages"\nper = 1\nscope = "sender"', "scope: must be one of"),
     ],
 )
 def test_a_limit_that_means_nothing_is_a_problem(tmp_path: Path, written: str, words: str) -> None:

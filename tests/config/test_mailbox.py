@@ -14,6 +14,7 @@ from relay.config.read import read
 from relay.route.mailbox import Mailboxes
 from relay.route.oauth import OAuth
 from relay.route.route import Credentials, MailboxRule, Route
+from relay.route.tariff import limits_in_force
 
 TEXT = """
 [relay]
@@ -268,26 +269,25 @@ def test_high_volume_sends_as_the_account_only(folder: Folder, keys: str) -> Non
 def test_mailboxes_bring_their_limits_and_may_be_limited(folder: Folder) -> None:
     written = '[[route.limit]]\ncount = 20\nof = "messages"\nper = "1m"\n'
     limits = folder.route(THREE + written).limits
-    assert limits[0] == Limit(Scope.MAILBOX, Unit.MESSAGES, 20, 60)
+    assert limits[1] == Limit(Scope.MAILBOX, Unit.MESSAGES, 20, 60)
     plain = 'host = "h.test"\n' + mailbox("a", 'password_file = "password"')
     assert folder.route(plain + written).limits == (Limit(Scope.MAILBOX, Unit.MESSAGES, 20, 60),)
     scoped = written + 'scope = "mailbox"\n'
     assert folder.route(plain + scoped).limits == (Limit(Scope.MAILBOX, Unit.MESSAGES, 20, 60),)
 
 
-def test_connections_of_a_mailbox_count_over_routes(folder: Folder) -> None:
+def test_routes_of_one_mailbox_share_its_connections(folder: Folder) -> None:
     assert folder.read(THREE).warnings == ()
     second = (
         '[[route]]\nname = "second"\nkind = "submission"\nconnections = 1\n'
         + OAUTH
         + mailbox("B@contoso.com")
     )
-    warnings = folder.read(
-        SUBMISSION + 'senders = ["x.test"]\n' + THREE.removeprefix(SUBMISSION) + second
-    ).warnings
-    assert warnings == (
-        "route[1].connections: with this route there are 4 for the mailbox b@contoso.com; Microsoft allows 3",
-    )
+    both = folder.read(SUBMISSION + 'senders = ["x.test"]\n' + THREE.removeprefix(SUBMISSION) + second)
+    assert both.warnings == ()
+    shared = [limit for limit in limits_in_force(both.routes) if limit.unit is Unit.CONNECTIONS]
+    assert Limit(Scope.MAILBOX, Unit.CONNECTIONS, 3, key="b@contoso.com", least=1) in shared
+    assert len(shared) == 3
 
 
 def test_passwords_without_tls_are_warned_of_once(folder: Folder) -> None:
@@ -315,6 +315,7 @@ def test_what_is_in_force_shows_mailboxes_senders_and_limits(folder: Folder) -> 
     assert rows["route[0].mailbox[1].senders"] == f"{B}, contoso.com (a pool of 2)"
     assert rows["route[0].mailbox[1].oauth"] == "the application app"
     assert rows["route[0].mailbox[1].limits"] == (
-        "30 messages in 60 s of the mailbox, 10000 recipients in 24 h of the mailbox"
+        "3 connections at once of the mailbox, 30 messages in 60 s of the mailbox, "
+        "10000 recipients in 24 h of the mailbox"
     )
     assert "route[0].mailboxes" not in rows and "opensecret" not in str(rows)
