@@ -83,10 +83,10 @@ class Turns:
                 break
         return first
 
-    def order(self, waiting: Collection[Priority]) -> list[Priority]:
+    def order(self, waiting: Collection[Priority]) -> Collection[Priority]:
         """Who is asked first, second, third."""
         if len(waiting) == 1:
-            return list(waiting)
+            return waiting
         order = sorted(waiting, key=lambda priority: (self._pass(priority), priority))
         if self._high_is_next and Priority.HIGH in order:
             order.remove(Priority.HIGH)
@@ -95,6 +95,12 @@ class Turns:
 
     def went(self, priority: Priority, waiting: Collection[Priority]) -> None:
         """One of those that waited has gone."""
+        if len(waiting) == 1:
+            # Alone, it gathers no debt either: who comes next begins where it stands.
+            self._reached = self._pass(priority)
+            self._passes[priority] = self._reached + self._strides[priority]
+            self._high_is_next = False
+            return
         self._reached = min(map(self._pass, waiting))
         self._passes[priority] = self._pass(priority) + self._strides[priority]
         self._high_is_next = priority is not Priority.HIGH and Priority.HIGH in waiting

@@ -62,6 +62,8 @@ class Breakers:
         self._rng = rng
         self._later = later
         self._woken = woken
+        self.any = False
+        """Something has stopped."""
         self._open: dict[StopKey, Breaker] = {}
         self._timers: dict[StopKey, Timer] = {}
 
@@ -201,6 +203,7 @@ class Breakers:
             self._close(breaker)
             return
         self._open[key] = breaker
+        self.any = True
         if key.scope is Scope.SENDER_AS:
             self._denials.deny(key.key, key.sender.encode())
         elif key.scope is Scope.SENDER_DOMAIN:
@@ -222,6 +225,7 @@ class Breakers:
     def _close(self, breaker: Breaker) -> None:
         key = breaker.key
         del self._open[key]
+        self.any = bool(self._open)
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         if key.scope is Scope.SENDER_AS:

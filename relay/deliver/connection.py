@@ -87,6 +87,8 @@ class Connection(asyncio.BufferedProtocol):
         """What it holds of the connections that several pools share."""
         self.ended_by: Reply | None = None
         """What the next hop said when it ended the session of its own accord."""
+        self.session = ""
+        """The next hop's id of the session, where it tells one; known once it is open."""
         self._age_s = route.connection_age_s if age_s is None else age_s
         self.mails = 0
         """Transactions that came to an end."""
@@ -133,6 +135,8 @@ class Connection(asyncio.BufferedProtocol):
                     raise SessionRefused(f"ended the session: {reply}")
                 case Ready():
                     self.opened_at = self._clock.monotonic()
+                    if self.client.greeting is not None:
+                        self.session = session_id(self.client.greeting)
                     self._is_opening = False
                     for event in self._early:
                         # A 421 right behind the last reply.
@@ -327,11 +331,6 @@ class Connection(asyncio.BufferedProtocol):
             return True
         now = self._clock.monotonic()
         return now >= self._ends_at or now - self.opened_at >= self._age_s
-
-    @property
-    def session(self) -> str:
-        """The next hop's id of the session, where it tells one."""
-        return session_id(self.client.greeting) if self.client.greeting is not None else ""
 
     @property
     def can_be_cut(self) -> bool:

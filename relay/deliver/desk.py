@@ -90,7 +90,7 @@ class Desk:
         """The mail whose turn it is, charged; None when none may go now. `who` may be a probe."""
         if self.is_draining or (gate.until and gate.is_closed):
             return None
-        stopped = self.breakers.stopping(gate.reach, who)
+        stopped = self.breakers.stopping(gate.reach, who) if self.breakers.any else None
         if stopped is not None:
             self.spill.out_of(gate, stopped.reason, self.read, self._stay)
             return None
@@ -134,16 +134,16 @@ class Desk:
         lane = work.job.lane
         job = lane.pop(priority)
         assert job is work.job, "the head of its lane"
-        lane.unpark()
+        if lane.sidings:
+            lane.unpark()
         work.gate = gate
         if taken is not _FREE:
             assert self._budgets is not None
             work.taken, work.serial = taken, self._budgets.needed(taken.serial)
-        sender = work.envelope.sender
-        if self._proofs.is_needed(gate.reach, sender):
+        if gate.reach.wants_proofs and self._proofs.is_needed(gate.reach, work.envelope.sender):
             work.is_proof = True
-            self._proofs.begin(gate.reach, sender)
-        if self.breakers:
+            self._proofs.begin(gate.reach, work.envelope.sender)
+        if self.breakers.any:
             self.breakers.begin_probe(gate.reach, who, work, is_external=self._is_external(work))
         return work
 
@@ -230,7 +230,7 @@ class Desk:
 
     def stops_outside(self, gate: Gate, work: Work) -> str:
         """Why mail to the outside has stopped; empty: it has not, or this is none."""
-        if not self.breakers:
+        if not self.breakers.any:
             return ""
         stopped = self.breakers.outside(gate.reach, work)
         return stopped.reason if stopped is not None and self._is_external(work) else ""
@@ -238,6 +238,8 @@ class Desk:
     def proof_place(self, gate: Gate, sender: bytes) -> Place | None:
         """Where a mail waits whose sender is not known to the mailbox, while another one is proved."""
         proofs, reach = self._proofs, gate.reach
+        if not reach.wants_proofs:
+            return None
         waits = proofs.is_needed(reach, sender) and proofs.is_under_way(reach)
         return _new_senders(reach) if waits else None
 

@@ -147,6 +147,11 @@ class Outcome:
         """Something is to be recorded."""
         return bool(self.delivered or self.deferred or self.held)
 
+    @property
+    def is_clean(self) -> bool:
+        """Everybody has it."""
+        return not (self.deferred or self.held or self.again or self.troubles)
+
     def _add(self, trouble: Trouble) -> None:
         if all(trouble.key != known.key for known in self.troubles):
             self.troubles.append(trouble)

@@ -67,6 +67,7 @@ class Pool:
         self._later = later
         self._tasks = tasks
         self._connections: set[Connection] = set()
+        self._vias: dict[Connection, Via] = {}
         self._idle: list[Connection] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._ahead: Timer | None = None
@@ -291,13 +292,18 @@ class Pool:
             self._desk.ended(work)
             self._breakers.probe_ended(work)
             self._verdicts.interrupted(self, connection, work, reason)
+        self._vias.pop(connection, None)
         self._sharing.release(connection.place)
         if len(self._supply):
             self.pump()
 
     def via(self, connection: Connection) -> Via:
         """How its mails go."""
-        return Via(connection.host, self.reach.identity, connection.session, connection.is_ipv6)
+        via = self._vias.get(connection)
+        if via is None:
+            parts = (connection.host, self.reach.identity, connection.session, connection.is_ipv6)
+            via = self._vias[connection] = Via(*parts)
+        return via
 
     # Once a tick, and at the end.
 

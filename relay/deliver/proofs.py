@@ -20,7 +20,7 @@ class Proofs:
 
     def is_needed(self, reach: Reach, sender: bytes) -> bool:
         """Whether nobody knows yet that this login may send as him."""
-        if reach.login is None or not reach.is_microsoft or not sender:
+        if not reach.wants_proofs or not sender:
             return False
         sender = sender.lower()
         own = reach.identity.lower().encode("utf-8", "surrogateescape")

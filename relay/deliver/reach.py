@@ -31,6 +31,8 @@ class Reach:
         self.scopes = scopes_of(route, login)
         """As limits count."""
         self.is_microsoft = route.kind is not Kind.SMTP
+        self.wants_proofs = self.is_microsoft and login is not None
+        """Whether its server blocks a mailbox that goes on as somebody it may not be (`proofs`)."""
         found = {_SCOPES[scope]: StopKey(_SCOPES[scope], key) for scope, key in self.scopes}
         if not self.is_microsoft:
             # Another server that speaks of its tenant speaks of this route.

@@ -201,10 +201,10 @@ def _acceptance(work: Work) -> Acceptance:
 _NOWHERE = Acceptance("", "", 0)
 
 
-def _stages(transaction: Transaction, replies: Sequence[Reply]) -> list[Stage | None]:
-    """What each recipient's reply answered; None where we said it ourselves."""
-    if all(reply.is_positive for reply in replies):
-        return [None] * len(replies)
+def _stages(transaction: Transaction, replies: Sequence[Reply]) -> Sequence[Stage | None]:
+    """What each recipient's reply answered; None where we said it ourselves, or where nobody asks."""
+    if all([reply.is_positive for reply in replies]):
+        return ()
     if transaction.mail_reply is not None and not transaction.mail_reply.is_positive:
         return [Stage.MAIL] * len(replies)
     if len(transaction.rcpt_replies) != len(replies):

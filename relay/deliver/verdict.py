@@ -67,6 +67,9 @@ class Verdicts:
     def completed(self, pool: Judged, connection: Connection, work: Work, replies: Sequence[Reply]) -> None:
         """Every recipient has its reply: settle the mail, and stop what is in trouble."""
         outcome = self._settlement.settle(work, replies, pool.via(connection))
+        if outcome.is_clean and not self._breakers.any and pool not in self._suspicions:
+            self._learner.accepted(pool.reach, replies[0])
+            return
         sender = work.envelope.sender
         troubles = self._believed(pool, outcome)
         for trouble in troubles:

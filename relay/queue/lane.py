@@ -15,6 +15,8 @@ from relay.queue.strand import Strand
 from relay.route.route import Login, Route
 
 SidingKey = tuple[Place, Priority]
+_PRIORITIES = tuple(Priority)
+"""The class itself takes a microsecond to walk through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,15 @@ class Lane:
         self.sidings: dict[SidingKey, Siding] = {}
         self._opened: dict[SidingKey, None] = {}
         """Sidings that let their mail ask again, one at a time."""
-        self._strands = tuple(Strand() for _ in Priority)
+        self._strands = (Strand(), Strand(), Strand())
 
     def __len__(self) -> int:
         high, normal, bulk = self._strands
         return len(high) + len(normal) + len(bulk)
+
+    def waiting(self) -> list[Priority]:
+        """Priorities of which mail waits, the highest first."""
+        return [priority for priority, strand in zip(_PRIORITIES, self._strands, strict=True) if strand]
 
     def push(self, job: Job) -> None:
         """The job waits for its turn."""

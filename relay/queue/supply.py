@@ -8,6 +8,8 @@ from relay.message.priority import Priority
 from relay.queue.job import Job
 from relay.queue.lane import Lane
 
+_PRIORITIES = tuple(Priority)
+
 
 class Supply:
     """Lanes, in the order in which mail first came for them."""
@@ -23,7 +25,10 @@ class Supply:
 
     def waiting(self) -> list[Priority]:
         """Priorities of which mail waits, the highest first."""
-        return [priority for priority in Priority if self.head(priority) is not None]
+        lanes = self.lanes
+        if len(lanes) == 1:
+            return lanes[0].waiting()
+        return [priority for priority in _PRIORITIES if any(priority in lane.waiting() for lane in lanes)]
 
     def head(self, priority: Priority) -> Job | None:
         """The oldest mail of a priority, left in its place."""

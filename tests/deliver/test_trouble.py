@@ -5,10 +5,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
 from relay.deliver.connection import Connection
 from relay.deliver.work import Work
 from relay.errors import SpoolError
 from relay.message.envelope import Recipient
+from relay.message.uncertain import Uncertain
 from relay.smtp.client import Client
 from relay.smtp.reply import Reply
 from relay.spool.change import Status
@@ -111,6 +114,33 @@ async def test_a_connection_that_dies_behind_the_dot_is_uncertain_and_tried_agai
             await relay.until_empty()
         assert len(relay.told(trace.Uncertain)) == 1
         assert [event.attempts for event in relay.told(trace.Delivered)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("of_mail", "of_route", "is_held"),
+    [
+        (None, Uncertain.RETRY, False),
+        (None, Uncertain.HOLD, True),
+        (Uncertain.HOLD, Uncertain.RETRY, True),
+        (Uncertain.RETRY, Uncertain.HOLD, False),
+    ],
+)
+@in_loop
+async def test_a_mail_that_may_have_arrived_is_sent_twice_or_never_as_it_wants(
+    tmp_path: Path, of_mail: Uncertain | None, of_route: Uncertain, is_held: bool
+) -> None:
+    async with Sink(Script(hang_up_at={b"."})) as sink:
+        route = route_to(sink.port, retry_first_s=0.05, on_uncertain=of_route)
+        async with relaying(tmp_path, route, lane_backoff_first_s=0.05) as relay:
+            mail = await relay.send(uncertain=of_mail)
+            await relay.until(lambda: relay.told(trace.Held) or relay.told(trace.Delivered))
+            [told] = relay.told(trace.Uncertain)
+            assert told.decision == ("hold" if is_held else "retry")
+            if is_held:
+                [held] = relay.told(trace.Held)
+                assert held.reply.startswith("451 4.4.2 no reply: ")
+                await relay.until(lambda: states(relay, mail.id) == [Status.HELD])
+                assert sink.connections == 1
 
 
 @in_loop
