@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from relay.budget.limit import DAY_S, Limit, Scope, Unit
 from relay.config.findings import Findings
 from relay.config.limit_table import UNITS, RouteLimitTable, TenantTable
+from relay.config.model import RouteTable
 from relay.m365 import limit as published
 from relay.m365.preset import Kind
 from relay.m365.row import Scope as Whose
@@ -38,12 +39,14 @@ def build_tenant(found: Findings, table: TenantTable | None) -> Tenant:
 def build_limits(
     found: Findings,
     key: str,
-    tables: Sequence[RouteLimitTable] | None,
+    of_route: RouteTable,
     route: Route,
     tenant: TenantTable | None,
 ) -> tuple[Limit, ...]:
     """The limits of one route."""
-    limits = {_same(row): row for row in _of_kind(route, tenant) if tables is None or tables}
+    tables = of_route.limit
+    keeps = of_route.kind_limits is not False and (tables is None or tables)
+    limits = {_same(row): row for row in _of_kind(route, tenant)} if keeps else {}
     written: set[tuple[object, ...]] = set()
     for i, table in enumerate(tables or ()):
         limit = _limit(found, f"{key}.limit[{i}]", table, route)

@@ -155,6 +155,7 @@ class RouteTable(Table):
     retry_factor: Annotated[float, Field(ge=1)] | None = None
     retry_max: Seconds | None = None
     expire: Seconds | None = None
+    kind_limits: bool | None = None
     limit: list[RouteLimitTable] | None = None
 
 

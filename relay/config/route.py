@@ -68,7 +68,7 @@ def _route(found: Findings, key: str, table: RouteTable, tenant: TenantTable | N
         mailbox_rules=build_rules(table.mailbox or ()) if preset.mechanisms else (),
     )
     _check_route_tls(found, key, table, route, tenant)
-    return replace(route, limits=build_limits(found, key, table.limit, route, tenant))
+    return replace(route, limits=build_limits(found, key, table, route, tenant))
 
 
 def _preset_route(name: str, hosts: tuple[str, ...], preset: Preset) -> Route:

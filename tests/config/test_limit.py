@@ -86,6 +86,11 @@ def test_an_empty_list_takes_the_limits_away(tmp_path: Path) -> None:
     assert limits(tmp_path, SUBMISSION + "limit = []") == ()
 
 
+def test_what_is_written_may_be_all_there_is(tmp_path: Path) -> None:
+    written = "kind_limits = false\n" + row('count = 30\nof = "messages"\nper = "2s"')
+    assert limits(tmp_path, SUBMISSION + written) == (Limit(Scope.MAILBOX, Unit.MESSAGES, 30, 2),)
+
+
 def test_a_route_without_a_username_is_counted_as_a_route(tmp_path: Path) -> None:
     assert limits(tmp_path, row('count = 5\nof = "messages"\nper = 2')) == (
         Limit(Scope.ROUTE, Unit.MESSAGES, 5, 2),
