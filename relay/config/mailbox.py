@@ -14,8 +14,8 @@ from relay.config.model import RouteTable
 from relay.config.oauth import OAuthBuilder
 from relay.m365.preset import Preset
 from relay.route.oauth import Application
+from relay.route.pattern import rule_key
 from relay.route.route import Login, MailboxRule
-from relay.route.table import rule_key
 
 
 def build_mailboxes(
