@@ -15,6 +15,7 @@ from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
 from relay.message.priority import Priority
 from relay.process.exits import Exit
+from relay.route.match import Match
 from relay.route.tariff import describe
 
 Row = tuple[str, str]
@@ -50,8 +51,20 @@ def in_force(configuration: Configuration) -> list[Row]:
         for key, file in (("certificate", listener.certificate), ("key", listener.key)):
             rows += [(f"listener[{i}].{key}", str(file))] if file else []
     for i, route in enumerate(configuration.routes):
-        skip = ("credentials", "mailboxes", "mailbox_rules", "limits", "mx_of" if route.hosts else "hosts")
+        skip = (
+            "credentials",
+            "mailboxes",
+            "mailbox_rules",
+            "limits",
+            "matches",
+            "mx_of" if route.hosts else "hosts",
+        )
         rows += _rows(f"route[{i}]", route, skip)
+        rows += [
+            row
+            for j, match in enumerate(route.matches)
+            for row in _match_rows(f"route[{i}].match[{j}]", match)
+        ]
         rows += [(f"route[{i}].limit[{j}]", describe(row)) for j, row in enumerate(route.limits)]
         rows += login_rows(f"route[{i}]", route)
     for i, rewrite in enumerate(configuration.rewrites):
@@ -63,6 +76,11 @@ def in_force(configuration: Configuration) -> list[Row]:
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows
+
+
+def _match_rows(key: str, match: Match) -> list[Row]:
+    """What it asks; conditions that are not set are none."""
+    return _rows(key, match, tuple(field.name for field in fields(match) if not getattr(match, field.name)))
 
 
 def _rows(table: str, options: object, skip: tuple[str, ...]) -> list[Row]:
@@ -82,7 +100,7 @@ def _text(name: str, value: object) -> str:
         case Enum():
             return str(value.value)
         case tuple():
-            return ", ".join(map(str, value)) or "(none)"
+            return ", ".join(_text("", each) for each in value) or "(none)"
         case int() if name.endswith(("_bytes", "_bytes_s")):
             return _size(value)
         case int() | float() if name.endswith("_s"):

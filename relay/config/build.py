@@ -14,6 +14,7 @@ from relay.config.limit import build_tenant
 from relay.config.listener import build_listeners
 from relay.config.model import File
 from relay.config.options import given
+from relay.config.reach import check_reach
 from relay.config.rewrite import build_rewrites
 from relay.config.route import build_routes
 from relay.config.value import endpoint
@@ -37,14 +38,17 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         )
     deliverer = DelivererOptions(hostname=file.relay.hostname, handover_path=handover)
     relay = _relay(found, file, spool.path)
+    limits = _limits(found, file, relay.receivers)
+    routes = build_routes(found, file.route, file.tenant)
+    check_reach(found, routes, limits.message_bytes)
     return Configuration(
         path=path,
         relay=relay,
         spool=spool,
-        limits=_limits(found, file, relay.receivers),
+        limits=limits,
         deliverer=given(deliverer, file.deliver),
         listeners=build_listeners(found, file.listener),
-        routes=build_routes(found, file.route, file.tenant),
+        routes=routes,
         rewrites=build_rewrites(found, file.rewrite),
         tenant=build_tenant(found, file.tenant),
         console=_console(found, file),

@@ -14,8 +14,8 @@ from relay.config.model import RouteTable
 from relay.config.oauth import OAuthBuilder
 from relay.m365.preset import Preset
 from relay.route.oauth import Application
+from relay.route.pattern import rule_key
 from relay.route.route import Login, MailboxRule
-from relay.route.table import rule_key
 
 
 def build_mailboxes(
@@ -36,7 +36,7 @@ def build_mailboxes(
         for i, each in enumerate(tables)
     ]
     _check_names(found, key, tables)
-    _check_senders(found, key, tables, preset)
+    _check_senders(found, key, table, preset)
     return tuple(login for login in logins if login is not None)
 
 
@@ -102,7 +102,9 @@ def _check_names(found: Findings, key: str, tables: Sequence[MailboxTable]) -> N
             )
 
 
-def _check_senders(found: Findings, key: str, tables: Sequence[MailboxTable], preset: Preset) -> None:
+def _check_senders(found: Findings, key: str, route: RouteTable, preset: Preset) -> None:
+    tables = route.mailbox or ()
+    is_fixed = preset.sender_fixed if route.sender_fixed is None else route.sender_fixed
     own = {table.username.lower(): table.username for table in tables}
     for i, table in enumerate(tables):
         where = f"{key}.mailbox[{i}].senders"
@@ -115,9 +117,9 @@ def _check_senders(found: Findings, key: str, tables: Sequence[MailboxTable], pr
                 found.warning(
                     where, f'"{pattern}" is never used: it is a mailbox of this route and sends for itself'
                 )
-        if preset.sender_fixed and (table.senders or table.default):
+        if is_fixed and (table.senders or table.default):
             found.warning(
                 f"{key}.mailbox[{i}].{'senders' if table.senders else 'default'}",
-                f'kind = "{preset.kind.value}" takes mail from the account itself only; Microsoft refuses other '
-                "senders with 5.7.62",
+                "is of no use: the route takes mail from the account itself only (sender_fixed); Microsoft refuses "
+                "other senders with 5.7.62",
             )

@@ -12,6 +12,7 @@ from pydantic import Field
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
+from relay.config.match_table import MatchTable
 from relay.config.oauth_table import OAuthTable
 from relay.config.rewrite_table import RewriteTable
 from relay.config.table import Table
@@ -25,10 +26,13 @@ from relay.config.value import (
     Network,
     Port,
     PriorityWord,
+    RecipientPattern,
     RouteKind,
     RouteTls,
     Seconds,
+    SenderPattern,
     Size,
+    UncertainWord,
 )
 
 Text = Annotated[str, Field(min_length=1)]
@@ -141,9 +145,16 @@ class RouteTable(Table):
     mailbox: Annotated[list[MailboxTable], Field(min_length=1)] | None = None
     ipv4_only: bool | None = None
     use_bdat: bool | None = None
-    recipients: list[Text] | None = None
-    senders: list[Text] | None = None
+    recipients: list[RecipientPattern] | None = None
+    senders: list[SenderPattern] | None = None
+    match: Annotated[list[MatchTable], Field(min_length=1)] | None = None
+    internal_only: bool | None = None
+    sender_fixed: bool | None = None
+    message_size: Size | None = None
+    spill: Text | None = None
+    uncertain: UncertainWord | None = None
     recipients_per_message: Count | None = None
+    recipients_per_domain: Annotated[int, Field(ge=0)] | None = None
     connections: Count | None = None
     mails_per_connection: Count | None = None
     connection_age: Seconds | None = None
@@ -193,6 +204,7 @@ TABLES: dict[str, type[Table]] = {
     "oauth": OAuthTable,
     "mailbox": MailboxTable,
     "limit": RouteLimitTable,
+    "match": MatchTable,
     "tenant": TenantTable,
     "dkim": DkimTable,
     "selector": SelectorTable,

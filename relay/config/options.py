@@ -18,8 +18,9 @@ KEYS = {
     "header_bytes": "header_size",
     "content_bytes": "content_memory",
     "minimum_rate_bytes_s": "minimum_rate",
+    "on_uncertain": "uncertain",
 }
-"""Options whose name without its unit says too little."""
+"""Options whose name without its unit says too little, or too much."""
 UNITS = ("_bytes", "_s")
 
 

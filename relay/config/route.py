@@ -12,18 +12,21 @@ from relay.config.findings import Findings
 from relay.config.limit import build_limits, check_connections
 from relay.config.limit_table import TenantTable
 from relay.config.mailbox import build_mailboxes, build_rules
+from relay.config.match import build_matches
 from relay.config.model import RouteTable
 from relay.config.oauth import OAuthBuilder
 from relay.config.options import given
+from relay.config.reach import check_rules, check_spill
 from relay.m365.cloud import CLOUDS, WORLDWIDE, Cloud
 from relay.m365.preset import PRESETS, HostFrom, Kind, Preset, host_of
+from relay.message.uncertain import Uncertain
 from relay.route.route import Route, TlsMode
 from relay.route.tenant import Tenant
 
 INITIAL_DOMAINS = (".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")
 """What a tenant's first domain ends in (SUP: wrong-office-365-region-exo)."""
 _ROUTE_BY_HAND = {
-    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders", "mx_of",
+    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders", "mx_of", "uncertain",
 }  # fmt: skip
 
 
@@ -38,13 +41,9 @@ def build_routes(found: Findings, tables: list[RouteTable], tenant: TenantTable 
                 f'route[{i}].name: route[{seen[table.name]}] is called "{table.name}" already; names must differ'
             )
         seen.setdefault(table.name, i)
-        catch_all = next((j for j in range(i) if not tables[j].recipients and not tables[j].senders), None)
-        if catch_all is not None:
-            found.warnings.append(
-                f'route[{i}]: is never used, since route[{catch_all}] ("{tables[catch_all].name}") before it takes every mail'
-            )
     routes = tuple(_route(found, f"route[{i}]", table, tenant) for i, table in enumerate(tables))
     check_connections(found, routes)
+    check_spill(found, routes)
     return routes
 
 
@@ -62,18 +61,19 @@ def _route(found: Findings, key: str, table: RouteTable, tenant: TenantTable | N
         client_key=found.optional_file(table.client_key),
         recipients=tuple(table.recipients or ()),
         senders=tuple(table.senders or ()),
+        matches=build_matches(found, key, table.match or (), tenant),
+        on_uncertain=Uncertain(table.uncertain) if table.uncertain else route.on_uncertain,
         mx_of=mx_of,
         credentials=build_credentials(found, key, table, preset, oauth),
         mailboxes=build_mailboxes(found, key, table, preset, oauth),
         mailbox_rules=build_rules(table.mailbox or ()) if preset.mechanisms else (),
     )
     _check_route_tls(found, key, table, route, tenant)
+    check_rules(found, key, table, route, tenant)
     return replace(route, limits=build_limits(found, key, table, route, tenant))
 
 
 def _preset_route(name: str, hosts: tuple[str, ...], preset: Preset) -> Route:
-    # One number for all domains keeps to that for one, too.
-    bounds = [bound for bound in (preset.recipients, preset.recipients_per_domain) if bound]
     return Route(
         name=name,
         hosts=hosts,
@@ -81,7 +81,11 @@ def _preset_route(name: str, hosts: tuple[str, ...], preset: Preset) -> Route:
         port=preset.port,
         tls=TlsMode(preset.tls),
         ipv4_only=preset.ipv4_only,
-        recipients_per_message=min(bounds, default=0),
+        internal_only=preset.internal_only,
+        sender_fixed=preset.sender_fixed,
+        message_size_bytes=preset.size_bytes,
+        recipients_per_message=preset.recipients,
+        recipients_per_domain=preset.recipients_per_domain,
         connections=preset.connections,
         connection_age_s=float(preset.connection_age_s),
     )

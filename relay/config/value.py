@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from relay.route.match import network_like
+
 SIZES = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
@@ -82,6 +84,30 @@ def _network_hint(value: str) -> str:
         return ""
 
 
+def address_pattern(value: str) -> str:
+    """The value, when `relay.route.pattern` finds something in it; ValueError."""
+    local, at, domain = value.rpartition("@")
+    if not at:
+        domain = value.removeprefix("*.")
+    is_domain = all(domain.split(".")) and not set(domain) & set("*@<> ,;")
+    if value != "<>" and (not is_domain or (at and not local) or "*" in local or value != value.strip()):
+        raise ValueError(
+            'write an address such as "orders@contoso.com", a domain "contoso.com", "*.contoso.com" for all '
+            'below it, or "<>" for mail without a sender'
+        )
+    return value
+
+
+def _recipient_pattern(value: str) -> str:
+    if value == "<>":
+        raise ValueError('every recipient has an address; "<>" is for senders')
+    return address_pattern(value)
+
+
+def _client(value: str) -> str:
+    return _network(value) if network_like(value) else value
+
+
 def _host(value: str) -> str:
     """A name or address for a connection; an underscore or a space is a slip of the pen."""
     labels = value.rstrip(".").split(".")
@@ -106,6 +132,10 @@ Size = Annotated[int, BeforeValidator(size_bytes), Field(ge=0)]
 Seconds = Annotated[float, BeforeValidator(time_s), Field(ge=0, allow_inf_nan=False)]
 Endpoint = Annotated[str, AfterValidator(_endpoint_text)]
 Network = Annotated[str, AfterValidator(_network)]
+SenderPattern = Annotated[str, AfterValidator(address_pattern)]
+RecipientPattern = Annotated[str, AfterValidator(_recipient_pattern)]
+Client = Annotated[str, Field(min_length=1), AfterValidator(_client)]
+"""A network, or the name of a client."""
 Host = Annotated[str, AfterValidator(_host)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -117,4 +147,8 @@ CloudName = Literal["worldwide", "gcc-high", "dod", "21vianet"]
 """Of relay.m365.cloud.CLOUDS; likewise."""
 PriorityWord = Literal["high", "normal", "bulk"]
 """Of relay.message.priority.PRIORITIES; likewise."""
+SideWord = Literal["inside", "outside"]
+"""Of relay.route.match.Side; likewise."""
+UncertainWord = Literal["retry", "hold"]
+"""Of relay.message.uncertain.Uncertain; likewise."""
 Level = Literal["debug", "info", "warning", "error"]

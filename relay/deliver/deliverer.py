@@ -32,15 +32,17 @@ from relay.deliver.settlement import Committer, Settlement, Via
 from relay.deliver.sharing import Sharing
 from relay.deliver.spill import Spill
 from relay.deliver.verdict import Verdicts
-from relay.deliver.work import Bench
+from relay.deliver.work import Bench, Work
 from relay.errors import RecordDamaged, SpoolError
 from relay.m365.row import Scope
+from relay.message.from_field import author_address
 from relay.queue.breaker import StopKey
 from relay.queue.job import Job
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.queue.supply import Supply
 from relay.route.route import Login, Route
+from relay.route.spill import may_spill
 from relay.route.table import RouteTable
 from relay.route.tariff import Tariff, limits_in_force
 from relay.route.tenant import Tenant
@@ -113,7 +115,7 @@ class Deliverer:
             clock,
             lambda rows: committer.submit(Budget(tuple(rows)), _whatever),
         )
-        spill = Spill(self._queue, self._breakers, lambda route, work: None, record, self._reopened)
+        spill = Spill(self._queue, self._breakers, self._spills_to, record, self._reopened)
         self._desk = Desk(
             store,
             self._queue,
@@ -313,6 +315,11 @@ class Deliverer:
     def _route_named(self, name: str) -> Route:
         # A route that is configured no more keeps its mail: a lane that cannot open says so.
         return self._routes.get(name) or Route(name=name, hosts=())
+
+    def _spills_to(self, route: Route, work: Work) -> Route | None:
+        """Which route a mail may take while its own has no room; None: none."""
+        head = work.transaction.head
+        return may_spill(self._routes, route, work.envelope, work.addresses, lambda: author_address(head))
 
     def _pools_for(self, lane: Lane) -> tuple[Pool, ...]:
         """Those that may send the lane's mail; none where it has stopped."""

@@ -14,7 +14,7 @@ from relay.identity.claims import explain
 from relay.m365.classify import classify
 from relay.m365.row import LogInAgain, Stage
 from relay.route.oauth import OAuth
-from relay.route.route import Credentials, Route, TlsMode
+from relay.route.route import Credentials, Route, TlsMode, Withheld
 from relay.smtp.client import Login, TokenLogin
 from relay.smtp.reply import Reply
 
@@ -42,7 +42,11 @@ class Logins:
     """Tickets for one login of a route."""
 
     def __init__(
-        self, route: Route, credentials: Credentials | OAuth | None, tokens: Tokens | None, clock: Clock
+        self,
+        route: Route,
+        credentials: Credentials | OAuth | Withheld | None,
+        tokens: Tokens | None,
+        clock: Clock,
     ) -> None:
         self._credentials = credentials
         # In clear only where the administrator asked for a connection without TLS.
@@ -59,6 +63,8 @@ class Logins:
                 return Ticket(Login(username, password, in_clear=self._in_clear))
             case OAuth():
                 return await self._by_token(self._credentials)
+            case Withheld(username):
+                raise AssertionError(f"the login of {username} is withheld from this process")
 
     async def _by_token(self, oauth: OAuth) -> Ticket:
         # Whoever wires a route with OAuth wires tokens too.

@@ -18,8 +18,7 @@ from relay.deliver.mx_dns import ask
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
 from relay.identity.access import TokenRefused
-from relay.route.oauth import OAuth
-from relay.route.route import Credentials, Route, TlsMode
+from relay.route.route import Login, Route, TlsMode
 from relay.smtp.client import Client, StartTls
 from relay.smtp.reply import Reply
 from relay.trace import event as trace
@@ -53,7 +52,7 @@ class Opener:
     def __init__(
         self,
         route: Route,
-        login: Credentials | OAuth | None,
+        login: Login | None,
         options: DelivererOptions,
         record: trace.Record,
         clock: Clock,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from relay.budget.answer import Taken
 from relay.message.envelope import Envelope
 from relay.queue.job import Job
+from relay.route.cut import cut
 from relay.smtp.transaction import Transaction
 from relay.spool.change import RecipientState, Status
 from relay.spool.spool import Spool
@@ -114,9 +115,11 @@ class Bench:
         if not due:
             return Later(min(states[i].next_attempt for i in indices)) if indices else None
         ours = job.lane.route.recipients_per_message or self._recipients_max
-        limit = min(ours, recipients_max or ours)
-        if len(due) > limit:
-            due = due[:limit]
+        addresses = [envelope.recipients[i].address for i in due]
+        due = [
+            due[i]
+            for i in cut(addresses, min(ours, recipients_max or ours), job.lane.route.recipients_per_domain)
+        ]
         recipients = [envelope.recipients[i] for i in due]
         return Work(job, envelope, states, due, Transaction(envelope, recipients, head, envelope.chunks))
 

@@ -50,6 +50,12 @@ def author_of(header: Header) -> Author | str:
     return found if isinstance(found, str) else Author(found.address, start + found.start, start + found.end)
 
 
+def author_address(content: bytes | bytearray) -> bytes | None:
+    """The author's address in a mail, or in its beginning with the whole header; None when there is not just one."""
+    author = author_of(Header.of(content))
+    return None if isinstance(author, str) else author.address
+
+
 def address_in(value: bytes) -> Author | str:
     """The same for a From field's value, folded as it came; offsets are the value's."""
     if len(value) > MAX_VALUE_BYTES:

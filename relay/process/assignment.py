@@ -16,7 +16,7 @@ from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
 from relay.identity.expiry import Credential
 from relay.receive.options import Limits, ListenerOptions, Rewrite
-from relay.route.route import Route
+from relay.route.route import Route, Withheld
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
 
@@ -59,8 +59,15 @@ class Assignment(Struct, frozen=True):
 
 
 def without_logins(routes: Iterable[Route]) -> tuple[Route, ...]:
-    """The routes for a process that chooses between them and logs in nowhere: it holds no secrets."""
-    return tuple(replace(route, credentials=None, mailboxes=(), mailbox_rules=()) for route in routes)
+    """The routes for a process that chooses between them and logs in nowhere: of logins it knows the names, no secrets."""
+    return tuple(
+        replace(
+            route,
+            credentials=None if route.credentials is None else Withheld(route.credentials.username),
+            mailboxes=tuple(Withheld(login.username) for login in route.mailboxes),
+        )
+        for route in routes
+    )
 
 
 def encode(assignment: Assignment) -> bytes:

@@ -50,7 +50,7 @@ async def work(life: Life) -> None:
     tokens = _tokens(life)
     deliverer = Deliverer(
         told.deliverer,
-        RouteTable(told.routes),
+        RouteTable(told.routes, told.tenant),
         store,
         committer,
         life.record,

@@ -46,7 +46,7 @@ async def work(life: Life) -> None:
             told.rewrites,
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
-        RouteTable(told.routes),
+        RouteTable(told.routes, told.tenant),
         store,
         committer,
         handover,

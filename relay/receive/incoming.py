@@ -16,6 +16,7 @@ from relay.errors import SpoolError
 from relay.message.envelope import Recipient
 from relay.message.queue_id import format_id
 from relay.receive.accept import Origin, accept
+from relay.receive.choice import choose
 from relay.receive.common import Common
 from relay.receive.intake import take
 from relay.receive.options import HEAD_BYTES
@@ -92,7 +93,7 @@ class Incoming:
         body_hash: BodyHash | None = None,
         rule: Rule | None = None,
     ) -> Reply | None:
-        """The data has ended: sign and commit the mail, or return the reply that refuses it.
+        """The data has ended: sign the mail, choose its routes and commit it, or return the reply that refuses it.
 
         `rule` speaks of its sender; None: that one stays, and From with it.
         """
@@ -125,6 +126,8 @@ class Incoming:
         outcome: Accept | Reply | None = change
         if common.dkim is not None and body_hash is not None:
             outcome = common.dkim.sign(change, body_hash, self._signed)
+        if isinstance(outcome, Accept):
+            outcome = choose(outcome, common.routes)
         if isinstance(outcome, Reply):
             self.abandon()
             return outcome
@@ -171,6 +174,8 @@ class Incoming:
 
     def _signed(self, outcome: Accept | Reply) -> None:
         """The signing that took a while has ended."""
+        if isinstance(outcome, Accept):
+            outcome = choose(outcome, self._common.routes)
         if isinstance(outcome, Reply):
             self._refuse(outcome)
         elif self._error is not None:

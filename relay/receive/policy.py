@@ -3,18 +3,13 @@
 A reply tells the client what it may do about it, never our configuration.
 """
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-
 from relay.errors import SpoolError, SpoolFull
 from relay.message.header import Header
 from relay.message.priority import Priority
 from relay.receive.options import Limits
-from relay.route.route import Route
+from relay.route.rule import Rule
+from relay.route.table import Possible, Refusal
 from relay.smtp.reply import Reply
-
-MAX_REMEMBERED = 4_096
-"""Client addresses whose answer is remembered; an application server has a handful."""
 
 CLIENT_NOT_ALLOWED = Reply(554, "5.7.1", "This relay does not serve your address")
 EARLY_TALKER = Reply(554, "5.5.1", "You spoke before the greeting")
@@ -25,6 +20,9 @@ SENDER_OK = Reply(250, "2.1.0", "Sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
 NO_ROUTE = Reply(550, "5.7.1", "No route leads to this recipient")
 HEADER_CUT = Reply(552, "5.3.4", "The mail's header is too long")
+INSIDE_ONLY = Reply(550, "5.7.1", "Mail like this goes to recipients inside the organisation only")
+SENDER_NOT_SERVED = Reply(550, "5.7.1", "No mail to this recipient is taken from this sender")
+FROM_IS_NOT_SENDER = Reply(550, "5.7.1", "From must have one address, the sender's own")
 NO_ROOM = Reply(452, "4.3.1", "No room for mail just now; try again later")
 DISK_TROUBLE = Reply(451, "4.3.0", "The mail could not be stored; try again later")
 DISK_SLOW = Reply(451, "4.3.0", "Storing the mail takes too long; try again later")
@@ -33,37 +31,6 @@ SIGNING_FAILED_FOR_GOOD = Reply(550, "5.7.5", "The mail could not be signed")
 IDLE = Reply(421, "4.4.2", "Nothing heard for too long")
 TRANSACTION_TOO_LONG = Reply(421, "4.4.2", "The transaction takes too long")
 TOO_SLOW = Reply(421, "4.4.2", "The mail comes too slowly")
-
-
-class Networks:
-    """The clients that a listener serves."""
-
-    def __init__(self, networks: Sequence[str]) -> None:
-        """ValueError for what is no network in CIDR form."""
-        parsed = [ip_network(network, strict=False) for network in networks]
-        self._v4 = [network for network in parsed if isinstance(network, IPv4Network)]
-        self._v6 = [network for network in parsed if isinstance(network, IPv6Network)]
-        self._known: dict[str, bool] = {}
-
-    def allow(self, client: str) -> bool:
-        """May this address send? An IPv4 address that comes mapped into IPv6 counts as itself."""
-        allowed = self._known.get(client)
-        if allowed is None:
-            if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            allowed = self._known[client] = self._look_up(client)
-        return allowed
-
-    def _look_up(self, client: str) -> bool:
-        try:
-            address = ip_address(client.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address):
-            if address.ipv4_mapped is None:
-                return any(address in network for network in self._v6)
-            address = address.ipv4_mapped
-        return any(address in network for network in self._v4)
 
 
 def judge_mail(refusing: str | None, content_bytes: int, limits: Limits) -> Reply:
@@ -81,9 +48,21 @@ def judge_priority(mt_priority: int, highest: Priority) -> Reply:
     return Reply(250, "2.3.6", f"{highest.mt} is the highest priority here; sender ok")
 
 
-def judge_recipient(route: Route | None) -> Reply:
-    """RCPT: does a route lead there?"""
-    return NO_ROUTE if route is None else RECIPIENT_OK
+def judge_recipient(found: Possible | Refusal, declared_size: int) -> Reply:
+    """RCPT: does a route lead there that takes a mail of the declared size? 0: none was declared."""
+    if isinstance(found, Refusal):
+        return _refusal(found)
+    # RFC 1870 section 6.4: 552 may answer RCPT too. What we add makes the mail larger still.
+    if found.size_max and declared_size > found.size_max:
+        return _too_large(found.size_max)
+    return RECIPIENT_OK
+
+
+def judge_choice(refusal: Refusal) -> Reply:
+    """The end of a mail that has no route to one of its recipients: it is named, for there may be many."""
+    reply = _refusal(refusal)
+    name = refusal.recipient.decode("utf-8", "surrogateescape")
+    return Reply(reply.code, reply.enhanced, f"<{name}>: {reply.text}")
 
 
 def judge_header(header: Header, limits: Limits) -> Reply | None:
@@ -113,3 +92,21 @@ def judge_pace(
     if content_s > limits.rate_grace_s and content_bytes < content_s * limits.minimum_rate_bytes_s:
         return TOO_SLOW
     return None
+
+
+def _refusal(refusal: Refusal) -> Reply:
+    match refusal.rule:
+        case None:
+            return NO_ROUTE
+        case Rule.INTERNAL_ONLY:
+            return INSIDE_ONLY
+        case Rule.SENDER:
+            return SENDER_NOT_SERVED
+        case Rule.AUTHOR:
+            return FROM_IS_NOT_SENDER
+        case Rule.SIZE:
+            return _too_large(refusal.size_max)
+
+
+def _too_large(size_max: int) -> Reply:
+    return Reply(552, "5.3.4", f"A mail to this recipient may have {size_max} bytes with what is added to it")

@@ -9,8 +9,8 @@ written, so a mail that comes by twice is changed once.
 from collections.abc import Sequence
 
 from relay.receive.options import Rewrite
-from relay.receive.policy import Networks
-from relay.route.table import keys_of, rule_key
+from relay.route.network import Networks
+from relay.route.pattern import keys_of, rule_key
 
 
 class Rule:

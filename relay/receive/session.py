@@ -22,8 +22,9 @@ from relay.receive.buffers import SMALL_BYTES, Buffer
 from relay.receive.common import Common
 from relay.receive.incoming import Incoming
 from relay.receive.options import ListenerOptions, ListenerTls
-from relay.receive.policy import Networks
 from relay.receive.rewrite import Rule
+from relay.route.network import Networks
+from relay.route.table import Possible
 from relay.smtp.command import MailCommand, RcptCommand
 from relay.smtp.reply import Reply
 from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
@@ -260,11 +261,16 @@ class Session(asyncio.BufferedProtocol):
         self._server.answer(reply)
 
     def _rcpt(self, command: RcptCommand) -> None:
+        mail = self._server.mail
+        assert mail is not None
         # The rewritten sender chooses the route: it is the one that the next hop must take.
-        route = self._common.routes.choose(self._sender, command.recipient)
-        if route is not None:
-            self._recipients.append(Recipient(command.recipient, route.name, command.notify, command.orcpt))
-        self._server.answer(policy.judge_recipient(route))
+        found = self._common.routes.possible(self._sender, command.recipient, self._origin.client)
+        reply = policy.judge_recipient(found, mail.size)
+        if isinstance(found, Possible) and reply is policy.RECIPIENT_OK:
+            self._recipients.append(
+                Recipient(command.recipient, found.route.name, command.notify, command.orcpt)
+            )
+        self._server.answer(reply)
 
     def _finish(self) -> None:
         """The mail's data is whole: bring it to the disk."""

@@ -6,8 +6,8 @@ counts: its address, its domain, a domain above it; else the rule without sender
 route with one login that one sends for everybody, and a route without logs in nowhere.
 """
 
+from relay.route.pattern import keys_of, rule_key
 from relay.route.route import Login, MailboxRule, Route
-from relay.route.table import keys_of, rule_key
 
 
 class Mailboxes:

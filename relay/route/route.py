@@ -1,6 +1,7 @@
 """A route: where mail goes next and under which conditions.
 
-Plain data; `relay.config` builds it, `relay.route.table` chooses between several.
+Plain data; `relay.config` builds it, `relay.route.table` chooses between several,
+by their matches and by the rules of each (`relay.route.rule`).
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from msgspec import Struct
 from relay.budget.limit import Limit
 from relay.m365.preset import Kind
 from relay.message.uncertain import Uncertain
+from relay.route.match import Match
 from relay.route.oauth import OAuth
 
 
@@ -39,7 +41,13 @@ class Credentials(Struct, frozen=True, tag="password"):
         return [("username", self.username)]
 
 
-Login = Credentials | OAuth
+class Withheld(Struct, frozen=True, tag="withheld"):
+    """A login as processes know it that choose between routes and log in nowhere: its name alone."""
+
+    username: str
+
+
+Login = Credentials | OAuth | Withheld
 """How to log in to one mailbox."""
 
 
@@ -82,13 +90,24 @@ class Route:
     recipients: tuple[str, ...] = ()
     """Recipient domains or addresses that take this route: `example.com`, `*.example.com`, `a@example.com`."""
     senders: tuple[str, ...] = ()
-    """Sender domains or addresses that take it, written alike; both lists empty: every mail."""
+    """Sender domains or addresses that take it, written alike."""
+    matches: tuple[Match, ...] = ()
+    """Mail that takes it, said more exactly. One of these, of `recipients` or of `senders` is enough; none of all
+    these: every mail."""
+    internal_only: bool = False
+    """It takes recipients inside the tenant only."""
+    sender_fixed: bool = False
+    """Envelope sender and From must be a mailbox of its own, the same one."""
+    message_size_bytes: int = 0
+    """The largest mail it takes, with what we add to it; 0: any."""
     spill: str = ""
     """Name of the route that takes mail while this one may not or cannot; empty: none, mail waits."""
     on_uncertain: Uncertain = Uncertain.RETRY
     """What becomes of a mail whose connection was lost between its end and the reply, unless it says so itself."""
     recipients_per_message: int = 0
     """Recipients in one transaction; more take another. 0: as many as `deliver.recipients_max`."""
+    recipients_per_domain: int = 0
+    """Of these so many of one domain; 0: no matter of which."""
     connections: int = 20
     """At most this many connections at once for one identity of the route."""
     mails_per_connection: int = 1000

@@ -17,6 +17,8 @@ hostname = "relay.example.com"
 path = "spool"
 [[listener]]
 address = "127.0.0.1:0"
+[tenant]
+domains = ["contoso.example"]
 [[route]]
 name = "exchange"
 kind = "{kind}"

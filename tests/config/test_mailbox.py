@@ -262,7 +262,9 @@ def test_an_application_that_no_mailbox_uses_is_told(folder: Folder) -> None:
 
 @pytest.mark.parametrize("keys", ['senders = ["contoso.com"]', "default = true"])
 def test_high_volume_sends_as_the_account_only(folder: Folder, keys: str) -> None:
-    (warning,) = folder.read('kind = "high-volume"\n' + OAUTH + mailbox(A, keys) + mailbox(B)).warnings
+    tables = OAUTH + mailbox(A, keys) + mailbox(B) + '[tenant]\ndomains = ["contoso.com"]\n'
+    (warning,) = folder.read('kind = "high-volume"\n' + tables).warnings
+    assert folder.read('kind = "high-volume"\nsender_fixed = false\n' + tables).warnings == ()
     assert warning.startswith(f"route[0].mailbox[0].{keys.split(' ')[0]}: ") and "5.7.62" in warning
 
 

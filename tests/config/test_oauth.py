@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from relay.cli.check_config import in_force
 from relay.config import value
 from relay.config.configuration import Configuration
+from relay.config.value import size_bytes
 from relay.m365.cloud import CLOUDS
 from relay.m365.preset import PRESETS, HostFrom, Kind
 from relay.route.oauth import ClientCertificate, ClientSecret, ManagedIdentity, OAuth
@@ -30,6 +31,7 @@ address = "127.0.0.1:2525"
 [[route]]
 name = "exchange"
 """
+INSIDE = '[tenant]\ndomains = ["contoso.com"]\n'
 OAUTH = 'username = "a@contoso.com"\n[route.oauth]\n'
 IDS = 'tenant = "contoso.com"\nclient_id = "app"\n'
 SUBMISSION = LEAST + 'kind = "submission"\n' + OAUTH
@@ -79,7 +81,7 @@ def test_a_submission_route_needs_mailbox_and_application_only(folder: Folder) -
 
 
 def test_high_volume_has_its_own_host_scope_role_and_margin(folder: Folder) -> None:
-    configuration = folder.read(SUBMISSION.replace('"submission"', '"high-volume"') + SECRET)
+    configuration = folder.read(INSIDE + SUBMISSION.replace('"submission"', '"high-volume"') + SECRET)
     oauth = oauth_of(configuration)
     assert configuration.routes[0].hosts == ("smtp.hve.mx.microsoft",)
     assert configuration.routes[0].recipients_per_message == 50
@@ -110,12 +112,13 @@ def test_what_the_administrator_writes_counts(folder: Folder) -> None:
 
 @pytest.mark.parametrize("kind", ["connector", "direct"])
 def test_a_route_to_the_mx_needs_a_domain_or_a_host(folder: Folder, kind: str) -> None:
-    problem = folder.problem(LEAST + f'kind = "{kind}"\n')
+    problem = folder.problems(LEAST + f'kind = "{kind}"\n')[0]
     assert problem.startswith("route[0].host: is missing") and 'mx_of = "contoso.com"' in problem
     (route,) = folder.read(
-        LEAST + f'kind = "{kind}"\nhost = "contoso-com.mail.protection.outlook.com"\n'
+        INSIDE + LEAST + f'kind = "{kind}"\nhost = "contoso-com.mail.protection.outlook.com"\n'
     ).routes
-    assert (route.port, route.ipv4_only, route.recipients_per_message) == (25, True, 100)
+    assert (route.port, route.ipv4_only) == (25, True)
+    assert (route.recipients_per_message, route.recipients_per_domain) == (500, 100)
 
 
 def mx_of(folder: Folder, keys: str, tenant: str) -> tuple[tuple[str, ...], str]:
@@ -132,9 +135,9 @@ def test_the_mx_is_that_of_the_tenants_initial_domain_or_its_first(folder: Folde
 
 
 def test_what_is_in_force_shows_the_hosts_or_whose_mx_they_are(folder: Folder) -> None:
-    rows = dict(in_force(folder.read(LEAST + 'kind = "direct"\nmx_of = "contoso.com"\n')))
+    rows = dict(in_force(folder.read(INSIDE + LEAST + 'kind = "direct"\nmx_of = "contoso.com"\n')))
     assert rows["route[0].mx_of"] == "contoso.com" and "route[0].hosts" not in rows
-    rows = dict(in_force(folder.read(LEAST + 'kind = "direct"\nhost = "mx.test"\n')))
+    rows = dict(in_force(folder.read(INSIDE + LEAST + 'kind = "direct"\nhost = "mx.test"\n')))
     assert rows["route[0].hosts"] == "mx.test" and "route[0].mx_of" not in rows
 
 
@@ -154,11 +157,11 @@ def test_a_domain_of_the_route_or_its_host_count_before_the_tenants(folder: Fold
     ],
 )
 def test_a_domain_for_the_mx_that_means_nothing_is_refused(folder: Folder, keys: str, words: str) -> None:
-    assert words in folder.problem(LEAST + keys + "\n")
+    assert words in folder.problem(INSIDE + LEAST + keys + "\n")
 
 
 def test_a_cloud_without_high_volume_needs_a_host(folder: Folder) -> None:
-    text = SUBMISSION.replace('"submission"', '"high-volume"\ncloud = "dod"') + SECRET
+    text = INSIDE + SUBMISSION.replace('"submission"', '"high-volume"\ncloud = "dod"') + SECRET
     assert 'none is known for the cloud "dod"' in folder.problem(text)
 
 
@@ -169,7 +172,7 @@ def test_an_mx_takes_no_login(folder: Folder) -> None:
 
 @pytest.mark.parametrize("kind", ["submission", "high-volume", "acs"])
 def test_a_kind_that_logs_in_needs_a_login(folder: Folder, kind: str) -> None:
-    problem = folder.problem(LEAST + f'kind = "{kind}"\n')
+    problem = folder.problem(INSIDE + LEAST + f'kind = "{kind}"\n')
     assert problem.startswith("route[0].username: is missing") and "password_file" in problem
 
 
@@ -179,7 +182,7 @@ def test_a_password_for_submission_is_warned_of_and_not_for_others(folder: Folde
     assert configuration.routes[0].credentials == Credentials("a@contoso.com", "opensesame")
     (warning,) = configuration.warnings
     assert "December 2026" in warning and "[route.oauth]" in warning
-    assert folder.read(LEAST + 'kind = "high-volume"\n' + login).warnings == ()
+    assert folder.read(INSIDE + LEAST + 'kind = "high-volume"\n' + login).warnings == ()
 
 
 def test_communication_services_take_no_token(folder: Folder) -> None:
@@ -317,13 +320,19 @@ def test_the_documented_presets_are_those_in_force() -> None:
         for cells in (row.split("|") for row in re.findall(r"^\| ([a-z-]+ \|.*) \|$", text, re.M))
     }
     for preset in PRESETS.values():
-        _, host, port, ipv4_only, recipients, connections, _ = (
+        _, host, port, ipv4_only, recipients, connections, takes, _ = (
             cell.strip() for cell in rows[f"{preset.kind.value} "]
         )
         assert (port, connections) == (str(preset.port), str(preset.connections))
         assert ipv4_only == ("yes" if preset.ipv4_only else "no")
-        bounds = [bound for bound in (preset.recipients, preset.recipients_per_domain) if bound]
-        assert recipients == (str(min(bounds)) if bounds else "`deliver.recipients_max`")
+        of_a_domain = f", of a domain {preset.recipients_per_domain}" if preset.recipients_per_domain else ""
+        assert recipients == f"{preset.recipients or '`deliver.recipients_max`'}{of_a_domain}"
+        size, *rules = takes.split(", ")
+        assert (size_bytes(size) if rules or size != "any mail" else 0) == preset.size_bytes
+        assert ("to the inside" in rules, "from the account itself" in rules) == (
+            preset.internal_only,
+            preset.sender_fixed,
+        )
         assert ("to be written" in host) == (preset.host_from is HostFrom.NOWHERE)
         assert ("looked up" in host) == (preset.host_from is HostFrom.MX)
 

@@ -9,6 +9,7 @@ import pytest
 
 from relay.config import model
 from relay.config.configuration import Configuration
+from relay.config.match_table import MatchTable
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import find, read
@@ -16,6 +17,7 @@ from relay.config.table import Table
 from relay.deliver.options import DelivererOptions
 from relay.errors import ConfigurationError
 from relay.receive.options import LOOPBACK, Limits, ListenerTls
+from relay.route.match import Match
 from relay.route.route import Credentials, Route, TlsMode
 from relay.spool.options import SpoolOptions
 from tests.fakes.certificate import Authority
@@ -361,13 +363,25 @@ retry_factor = 3
         (SpoolOptions, model.SpoolTable, set[str]()),
         (Limits, model.LimitsTable, set[str]()),
         (DelivererOptions, model.DeliverTable, {"hostname", "handover_path"}),
-        (Route, model.RouteTable, {"credentials", "limits", "mailboxes", "mailbox_rules"}),
+        (Route, model.RouteTable, {"credentials", "limits", "mailboxes", "mailbox_rules", "matches"}),
+        (Match, MatchTable, set[str]()),
     ],
 )
 def test_every_option_has_a_key(options: type, table: type[Table], elsewhere: set[str]) -> None:
     keys = {key_of(option.name) for option in fields(options) if option.name not in elsewhere}
     assert keys - table.model_fields.keys() == set()
-    others = {"host", "username", "password_file", "password_env", "cloud", "oauth", "limit", "mailbox"}
+    others = {
+        "host",
+        "username",
+        "password_file",
+        "password_env",
+        "cloud",
+        "oauth",
+        "limit",
+        "kind_limits",
+        "mailbox",
+        "match",
+    }
     assert table.model_fields.keys() - keys - others == set()
 
 

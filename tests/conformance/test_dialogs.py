@@ -40,7 +40,8 @@ class Core:
                     server.answer(policy.judge_mail(None, 0, self._limits))
                 case RcptCommand(recipient=recipient):
                     assert server.mail is not None
-                    server.answer(policy.judge_recipient(self._routes.choose(server.mail.sender, recipient)))
+                    found = self._routes.possible(server.mail.sender, recipient)
+                    server.answer(policy.judge_recipient(found, server.mail.size))
                 case Signal.END_OF_CONTENT:
                     server.answer(Reply(250, "2.0.0", "queued as a mail without disk"))
                 case Signal.RESET | Signal.CONTENT_REFUSED:

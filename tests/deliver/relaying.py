@@ -150,7 +150,7 @@ async def relaying(
     chosen = replace(chosen, **options)  # type: ignore[arg-type]
     relay.deliverer = Deliverer(
         chosen,
-        RouteTable(routes),
+        RouteTable(routes, tenant or Tenant()),
         relay.store,
         committing(committer),
         relay.record,

@@ -17,6 +17,7 @@ from relay.message.from_field import (
     TOO_LONG,
     Author,
     address_in,
+    author_address,
     author_of,
 )
 from relay.message.header import Header, unfold
@@ -155,3 +156,9 @@ def test_python_reads_the_same_address(value: bytes) -> None:
         (address,) = parsed["From"].addresses
         found = address_in(text)
         assert isinstance(found, Author) and found.address.decode() == address.addr_spec
+
+
+def test_the_author_of_a_mail_is_its_only_address_or_nobody() -> None:
+    assert author_address(b"To: x\r\nFrom: A <A@b.example>\r\n\r\nFrom: c@d\r\n") == b"A@b.example"
+    assert author_address(b"From: a@b\r\nFrom: a@b\r\n\r\n") is None
+    assert author_address(b"no header") is None

@@ -12,9 +12,11 @@ from relay.deliver.options import DelivererOptions
 from relay.identity.expiry import Credential
 from relay.m365.preset import Kind
 from relay.message.priority import Priority
+from relay.message.uncertain import Uncertain
 from relay.process import assignment, channel
 from relay.process.assignment import Assignment, InheritedListener
 from relay.receive.options import Limits, ListenerOptions, ListenerTls, Rewrite
+from relay.route.match import Match, Side
 from relay.route.oauth import (
     Application,
     ClientCertificate,
@@ -23,7 +25,9 @@ from relay.route.oauth import (
     OAuth,
     Proof,
 )
-from relay.route.route import Credentials, MailboxRule, Route, TlsMode
+from relay.route.route import Credentials, MailboxRule, Route, TlsMode, Withheld
+from relay.route.rule import Rules
+from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
 
 
@@ -58,6 +62,29 @@ TOLD = Assignment(
             mailboxes=(Credentials("c", 'mail"box'), oauth(ClientSecret("pooled"))),
             mailbox_rules=(MailboxRule(("c", "a@contoso.example"), ("*.example",)), MailboxRule(("c",))),
         ),
+        Route(
+            name="pool",
+            hosts=("d.example",),
+            mailboxes=(
+                Credentials("a@contoso.example", "of-the-pool"),
+                OAuth("b@contoso.example", oauth(ClientSecret("contoso-app")).application),
+            ),
+            mailbox_rules=(MailboxRule(("a@contoso.example", "b@contoso.example"), ("news.example",)),),
+            matches=(
+                Match(
+                    ("a.example",),
+                    ("b.example",),
+                    ("10.0.0.0/8",),
+                    Side.INSIDE,
+                    1,
+                    2,
+                    (Priority.BULK,),
+                    ("c*",),
+                ),
+            ),
+            on_uncertain=Uncertain.HOLD,
+            spill="a",
+        ),
     ),
     credentials=(Credential("certificate of the route a", 1_900_000_000.5, "renew it", 14),),
     listeners=(
@@ -80,9 +107,20 @@ def test_an_assignment_survives_its_way() -> None:
 def test_whoever_logs_in_nowhere_is_told_no_secret() -> None:
     told = msgspec.structs.replace(TOLD, routes=assignment.without_logins(TOLD.routes))
     assert [route.name for route in told.routes] == [route.name for route in TOLD.routes]
-    secrets = ('p\\"ä', 's\\"ü', "c\\nd", 'mail\\"box', "pooled")
+    secrets = ('p\\"ä', 's\\"ü', "c\\nd", "of-the-pool", "contoso-app", 'mail\\"box', "pooled")
     assert all(secret in assignment.encode(TOLD).decode() for secret in secrets)
     assert not any(secret in assignment.encode(told).decode() for secret in secrets)
+    assert assignment.decode(assignment.encode(told)) == told
+
+
+def test_whoever_chooses_a_route_is_told_which_mailboxes_may_send_for_whom() -> None:
+    (pool,) = assignment.without_logins([route for route in TOLD.routes if route.name == "pool"])
+    assert pool.mailboxes == (Withheld("a@contoso.example"), Withheld("b@contoso.example"))
+    rules = Rules(pool, Tenant())
+    assert rules.take_sender(b"A@contoso.example") and rules.take_sender(b"x@news.example")
+    assert not rules.take_sender(b"x@elsewhere.example")
+    (single,) = assignment.without_logins([TOLD.routes[1]])
+    assert single.credentials == Withheld("ü") and Rules(single, Tenant()).take_sender(b"x@elsewhere.example")
 
 
 def test_an_assignment_larger_than_a_socket_takes_at_once_arrives() -> None:

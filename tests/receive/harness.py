@@ -17,6 +17,7 @@ from relay.receive.options import Limits, ListenerOptions, ReceiverOptions, Rewr
 from relay.receive.receiver import Receiver
 from relay.route.route import Route
 from relay.route.table import RouteTable
+from relay.route.tenant import Tenant
 from relay.spool.change import Accept, Change, Stream
 from relay.spool.commit import Committer
 from relay.spool.entry import Entry
@@ -117,6 +118,7 @@ async def house(
     store: MemoryStore | None = None,
     held: HeldCommitter | None = None,
     routes: Sequence[Route] = ROUTES,
+    tenant: Tenant | None = None,
     keys: KeyRing | None = None,
     rewrites: Sequence[Rewrite] = (),
 ) -> AsyncIterator[House]:
@@ -133,7 +135,7 @@ async def house(
     receiver = Receiver(
         options,
         [sock],
-        RouteTable(routes),
+        RouteTable(routes, tenant),
         store,
         held or committer,
         announced,

@@ -5,42 +5,19 @@ import pytest
 from relay.errors import SpoolError, SpoolFull
 from relay.message.header import Header
 from relay.receive import policy
-from relay.receive.options import LOOPBACK, Limits
-from relay.receive.policy import Networks, judge_commit, judge_header, judge_mail, judge_pace, judge_recipient
-from relay.route.route import Route
-from relay.smtp.reply import Reply
-
-
-@pytest.mark.parametrize(
-    "networks, client, allowed",
-    [
-        (LOOPBACK, "127.0.0.1", True),
-        (LOOPBACK, "127.9.9.9", True),
-        (LOOPBACK, "::1", True),
-        (LOOPBACK, "::ffff:127.0.0.1", True),
-        (LOOPBACK, "10.0.0.1", False),
-        (LOOPBACK, "::ffff:10.0.0.1", False),
-        (LOOPBACK, "fe80::1%eth0", False),
-        (LOOPBACK, "", False),
-        (LOOPBACK, "no address", False),
-        (("10.0.0.0/8", "fe80::/10"), "10.1.2.3", True),
-        (("10.0.0.0/8", "fe80::/10"), "fe80::1%eth0", True),
-        (("10.0.0.0/8", "fe80::/10"), "127.0.0.1", False),
-        (("192.0.2.7",), "192.0.2.7", True),
-        (("192.0.2.7/24",), "192.0.2.200", True),
-        ((), "127.0.0.1", False),
-        (("0.0.0.0/0", "::/0"), "2001:db8::1", True),
-    ],
+from relay.receive.options import Limits
+from relay.receive.policy import (
+    judge_choice,
+    judge_commit,
+    judge_header,
+    judge_mail,
+    judge_pace,
+    judge_recipient,
 )
-def test_a_listener_serves_its_networks_only(networks: tuple[str, ...], client: str, allowed: bool) -> None:
-    rules = Networks(networks)
-    assert rules.allow(client) is allowed
-    assert rules.allow(client) is allowed, "and remembers it"
-
-
-def test_a_network_that_is_none_is_a_fault_of_the_configuration() -> None:
-    with pytest.raises(ValueError):
-        Networks(["10.0.0.0/64"])
+from relay.route.route import Route
+from relay.route.rule import Rule
+from relay.route.table import Possible, Refusal
+from relay.smtp.reply import Reply
 
 
 def test_mail_is_taken_while_the_spool_takes_it() -> None:
@@ -53,9 +30,42 @@ def test_mail_is_taken_while_the_spool_takes_it() -> None:
     )
 
 
-def test_a_recipient_needs_a_route() -> None:
-    assert judge_recipient(Route("r", ("h",))).is_positive
-    assert judge_recipient(None).is_permanent
+ROUTE = Route("r-with-a-name", ("host.example",))
+TO = b"bob@example.com"
+
+
+@pytest.mark.parametrize(
+    ("found", "declared", "code"),
+    [
+        (Possible(ROUTE, 0), 0, "250 2.1.5"),
+        (Possible(ROUTE, 0), 10**9, "250 2.1.5"),
+        (Possible(ROUTE, 1000), 0, "250 2.1.5"),
+        (Possible(ROUTE, 1000), 1000, "250 2.1.5"),
+        (Possible(ROUTE, 1000), 1001, "552 5.3.4"),
+        (Refusal(TO), 0, "550 5.7.1"),
+        (Refusal(TO, Rule.INTERNAL_ONLY), 0, "550 5.7.1"),
+        (Refusal(TO, Rule.SENDER), 0, "550 5.7.1"),
+    ],
+)
+def test_a_recipient_needs_a_route_that_takes_the_mail(
+    found: Possible | Refusal, declared: int, code: str
+) -> None:
+    reply = judge_recipient(found, declared)
+    assert f"{reply.code} {reply.enhanced}" == code
+    assert "r-with-a-name" not in str(reply) and "host.example" not in str(reply)
+
+
+@pytest.mark.parametrize("rule", [None, *Rule])
+def test_a_mail_that_is_whole_is_told_for_whom_there_is_no_route(rule: Rule | None) -> None:
+    reply = judge_choice(Refusal(TO, rule, 1000))
+    assert reply.is_permanent and reply.enhanced == ("5.3.4" if rule is Rule.SIZE else "5.7.1")
+    assert str(reply.text).startswith("<bob@example.com>: ")
+    assert ("1000 bytes" in str(reply)) is (rule is Rule.SIZE)
+
+
+def test_every_rule_has_words_of_its_own() -> None:
+    texts = {judge_choice(Refusal(TO, rule)).text for rule in (None, *Rule)}
+    assert len(texts) == len(Rule) + 1
 
 
 LIMITS = Limits(header_bytes=100, header_fields=4, received_hops=2)

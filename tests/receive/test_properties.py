@@ -73,9 +73,10 @@ def send(
             await client.close()
             outcome.mails = h.mails()
             outcome.queued = h.announced.queued
-            outcome.left = (len(h.store.content_rows), len(h.store.partial_rows))
             outcome.accepted = [event for event in h.events if isinstance(event, Accepted)]
             outcome.refused = [event for event in h.events if isinstance(event, CommandRefused)]
+        # After the last commit: what is dropped leaves the disk after the reply.
+        outcome.left = (len(h.store.content_rows), len(h.store.partial_rows))
 
     run(main)
     return outcome

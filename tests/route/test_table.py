@@ -1,11 +1,16 @@
-"""Which route a mail takes."""
+"""Which routes are possible at RCPT; the choice at the end of the data stands in test_choice.py."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.route.route import Route
-from relay.route.table import CACHE_MAX, RouteTable
+from relay.message.priority import Priority
+from relay.route.mask import CACHE_MAX
+from relay.route.match import Match, Side
+from relay.route.route import Credentials, MailboxRule, Route
+from relay.route.rule import Rule
+from relay.route.table import Possible, Refusal, RouteTable
+from relay.route.tenant import Tenant
 
 
 def route(name: str, recipients: tuple[str, ...] = (), senders: tuple[str, ...] = ()) -> Route:
@@ -13,8 +18,8 @@ def route(name: str, recipients: tuple[str, ...] = (), senders: tuple[str, ...] 
 
 
 def chosen(table: RouteTable, sender: bytes, recipient: bytes) -> str | None:
-    found = table.choose(sender, recipient)
-    return None if found is None else found.name
+    found = table.possible(sender, recipient)
+    return found.route.name if isinstance(found, Possible) else None
 
 
 TABLE = RouteTable(
@@ -68,7 +73,7 @@ def test_a_route_without_rules_hides_those_behind_it() -> None:
 
 
 def test_without_routes_nothing_is_chosen() -> None:
-    assert RouteTable([]).choose(b"a@b.example", b"c@d.example") is None
+    assert RouteTable([]).possible(b"a@b.example", b"c@d.example") == Refusal(b"c@d.example")
 
 
 def test_routes_are_found_by_name() -> None:
@@ -89,6 +94,104 @@ def test_answers_stay_right_when_the_cache_starts_over() -> None:
     for number in range(3 * CACHE_MAX):
         name = "odd" if number % 2 else "even"
         assert chosen(table, b"", b"%d@%s.example" % (number, name.encode())) == name
+
+
+TENANT = Tenant(("contoso.com",))
+LOGIN = Credentials("orders@contoso.com", "x")
+
+
+def test_all_conditions_of_a_match_must_hold_and_one_match_is_enough() -> None:
+    match = Match(senders=("a.example",), recipients=("b.example",))
+    table = RouteTable(
+        [Route("r", ("h",), senders=("<>",), matches=(match, Match(recipients=("c.example",))))]
+    )
+    assert chosen(table, b"x@a.example", b"x@b.example") == "r"
+    assert chosen(table, b"x@other.example", b"x@b.example") is None
+    assert chosen(table, b"x@a.example", b"x@other.example") is None
+    assert chosen(table, b"x@other.example", b"x@c.example") == "r"
+    assert chosen(table, b"", b"x@other.example") == "r", "the short forms stand beside the matches"
+
+
+@pytest.mark.parametrize(
+    ("client", "account", "is_served"),
+    [
+        ("10.1.2.3", "", True),
+        ("::ffff:10.1.2.3", "", True),
+        ("fe80::1%eth0", "", True),
+        ("192.0.2.1", "", False),
+        ("192.0.2.1", "printers", True),
+        ("192.0.2.1", "Printers", False),
+        ("", "", False),
+    ],
+)
+def test_clients_are_networks_or_accounts(client: str, account: str, is_served: bool) -> None:
+    table = RouteTable(
+        [Route("r", ("h",), matches=(Match(clients=("10.0.0.0/8", "fe80::/10", "printers")),))]
+    )
+    for _ in ("asked", "remembered"):
+        found = table.possible(b"a@b.example", b"c@d.example", client, account)
+        assert isinstance(found, Possible) is is_served
+
+
+def test_recipients_are_inside_or_outside() -> None:
+    table = RouteTable(
+        [
+            Route("in", ("h",), matches=(Match(recipients_are=Side.INSIDE),)),
+            Route("out", ("h",), matches=(Match(recipients_are=Side.OUTSIDE, senders=("a.example",)),)),
+        ],
+        TENANT,
+    )
+    assert chosen(table, b"x@b.example", b"x@Contoso.com") == "in"
+    assert chosen(table, b"x@a.example", b"x@sub.contoso.com") == "out"
+    assert chosen(table, b"x@b.example", b"x@sub.contoso.com") is None
+
+
+def test_a_route_whose_rules_a_mail_would_break_is_passed_over() -> None:
+    inside = Route("direct", ("h",), internal_only=True)
+    pool = Route(
+        "pool", ("h",), mailboxes=(LOGIN,), mailbox_rules=(MailboxRule((LOGIN.username,), ("contoso.com",)),)
+    )
+    fixed = Route("fixed", ("h",), credentials=Credentials("News@Contoso.com", "x"), sender_fixed=True)
+    table = RouteTable([inside, fixed, pool], TENANT)
+    assert chosen(table, b"x@b.example", b"y@contoso.com") == "direct"
+    assert chosen(table, b"news@contoso.com", b"y@d.example") == "fixed"
+    assert chosen(table, b"x@contoso.com", b"y@d.example") == "pool"
+    assert table.possible(b"x@b.example", b"y@d.example") == Refusal(b"y@d.example", Rule.INTERNAL_ONLY)
+    assert RouteTable([pool]).possible(b"", b"y@d.example") == Refusal(b"y@d.example", Rule.SENDER)
+
+
+def test_without_a_tenant_nobody_is_inside() -> None:
+    table = RouteTable([Route("direct", ("h",), internal_only=True)])
+    assert table.possible(b"x@contoso.com", b"y@contoso.com") == Refusal(b"y@contoso.com", Rule.INTERNAL_ONLY)
+
+
+def test_the_largest_mail_that_any_possible_route_takes_is_told() -> None:
+    small = Route("small", ("h",), message_size_bytes=100, recipients=("a.example",))
+    large = Route("large", ("h",), message_size_bytes=900, matches=(Match(up_to_bytes=500),))
+    table = RouteTable([small, large, Route("any", ("h",), senders=("b.example",))])
+    assert table.possible(b"", b"x@a.example") == Possible(small, 500)
+    assert table.possible(b"x@b.example", b"x@a.example") == Possible(small, 0)
+
+
+def test_what_is_known_late_is_not_asked_at_rcpt() -> None:
+    match = Match(larger_than_bytes=10, priorities=(Priority.HIGH,), campaigns=("spring",))
+    assert chosen(RouteTable([Route("r", ("h",), matches=(match,))]), b"", b"x@y.example") == "r"
+
+
+@pytest.mark.parametrize(
+    ("changed", "early"),
+    [
+        (Route("r", ("h",), recipients=("a",), senders=("b",)), True),
+        (Route("r", ("h",), internal_only=True, matches=(Match(clients=("printers",)),)), True),
+        (Route("r", ("h",), message_size_bytes=1), False),
+        (Route("r", ("h",), sender_fixed=True, credentials=LOGIN), False),
+        (Route("r", ("h",), matches=(Match(larger_than_bytes=1),)), False),
+        (Route("r", ("h",), matches=(Match(priorities=(Priority.BULK,)),)), False),
+        (Route("r", ("h",), matches=(Match(campaigns=("*",)),)), False),
+    ],
+)
+def test_rcpt_decides_where_nothing_asks_for_what_is_known_late(changed: Route, early: bool) -> None:
+    assert RouteTable([changed]).decides_early is early
 
 
 @given(

@@ -27,8 +27,6 @@ count = 20
 of = "external recipients"
 per = "1s"
 scope = "tenant"
-[tenant]
-domains = ["contoso.example"]
 """
 """A minute of the simulator's is a second."""
 

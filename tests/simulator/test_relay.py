@@ -33,6 +33,8 @@ receivers = 1
 [spool]
 path = "spool"
 free_space_floor = 0
+[tenant]
+domains = ["contoso.example"]
 [[listener]]
 address = "127.0.0.1:0"
 {route}
@@ -91,7 +93,7 @@ def send(
         for number in range(count):
             message = EmailMessage()
             message["From"], message["To"] = author, ", ".join(recipients)
-            message["Message-ID"] = f"<{number}@client.example>"
+            message["Message-ID"] = f"<{number}.{author}>"
             message.set_content("Hello")
             smtp.send_message(message)
 
@@ -213,6 +215,26 @@ def test_the_relay_logs_in_with_a_token(tmp_path: Path, kind: str, credential: s
         report = simulator.stop()
     assert (report.accepted, report.violations, report.tokens) == (10, {}, {"issued": 1})
     assert report.mailboxes[author].accepted == 10
+
+
+def test_what_high_volume_does_not_take_goes_by_the_next_route(tmp_path: Path) -> None:
+    listen = LISTEN.replace('high_volume = ""', 'high_volume = "127.0.0.1:0"').replace(
+        'mx = ""', 'mx = "127.0.0.1:0"'
+    )
+    with simulating(tmp_path, listen=listen) as simulator:
+        port = simulator.facts["addresses"]["mx"].rpartition(":")[2]
+        simulator.facts["route"] = oauth_route(simulator, "high-volume", "secret") + CONNECTOR.format(
+            port=port, **simulator.facts
+        )
+        with relaying(tmp_path, simulator) as relay:
+            send(relay, 3, BULK)
+            send(relay, 2, ORDERS, [INSIDE])
+            wait_until(lambda: delivered(relay) >= 8)
+            assert relay.stop() == 0
+        report = simulator.stop()
+    assert (report.violations, report.refusals, report.duplicates) == ({}, {}, 0)
+    assert (report.accepted, report.recipients, report.external_recipients) == (8, 8, 3)
+    assert report.mailboxes[BULK].accepted == 3
 
 
 def test_the_route_by_token_works_as_it_is_printed(tmp_path: Path) -> None:
