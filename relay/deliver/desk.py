@@ -90,9 +90,7 @@ class Desk:
         """The mail whose turn it is, charged; None when none may go now. `who` may be a probe."""
         if self.is_draining or (gate.until and gate.is_closed):
             return None
-        stopped = self.breakers.stopping(gate.reach, who) if self.breakers.any else None
-        if stopped is not None:
-            self.spill.out_of(gate, stopped.reason, self.read, self._stay)
+        if self.breakers.any and self.has_stopped(gate, who):
             return None
         heads = Heads(self, gate, recipients_max)
         for _ in range(ROUNDS_MAX):
@@ -120,6 +118,15 @@ class Desk:
         for lane in gate.supply.lanes:
             self._reopened(lane)
         return None
+
+    def has_stopped(self, gate: Gate, who: object) -> bool:
+        """Whether something keeps the login from sending; then what may take another route does."""
+        stopped = self.breakers.stopping(gate.reach, who)
+        if stopped is None:
+            return False
+        if not self.is_draining:
+            self.spill.out_of(gate, stopped.reason, self.read, self._stay)
+        return True
 
     def _turn(self, gate: Gate, waiting: list[Priority], heads: Heads) -> Turn | Wait | None:
         if self._budgets is not None and gate.tariff is not None:

@@ -125,9 +125,7 @@ class Pool:
             return
         if self._is_paused:
             return
-        if self._breakers.stopping(self.reach, self) is not None:
-            # What waits may take another route.
-            self._desk.next_work(self.gate, 0, self)
+        if self._breakers.any and self._desk.has_stopped(self.gate, self):
             return
         cap = self.reach.route.connections if self._is_trusted else 1
         for _ in range(min(len(self._supply) - len(self._opening), cap - self.size)):
@@ -190,7 +188,7 @@ class Pool:
         """The mailbox, the route or more has stopped, where the reply says so; else there is a pause."""
         if error.reply is not None and self._verdicts.refused(self, error.reply, str(error)):
             self._is_trusted = False
-            self._desk.next_work(self.gate, 0, self)
+            self._desk.has_stopped(self.gate, self)
             return
         self._breakers.probe_ended(self)
         self._failed(str(error), is_fault=error.is_fault)
