@@ -319,7 +319,9 @@ class Deliverer:
     def _spills_to(self, route: Route, work: Work) -> Route | None:
         """Which route a mail may take while its own has no room; None: none."""
         head = work.transaction.head
-        return may_spill(self._routes, route, work.envelope, work.addresses, lambda: author_address(head))
+        # The job leaves whole: not only with those of its recipients who are meant in the next transaction.
+        leaving = [each.address for each in work.envelope.recipients if each.route == work.job.home]
+        return may_spill(self._routes, route, work.envelope, leaving, lambda: author_address(head))
 
     def _pools_for(self, lane: Lane) -> tuple[Pool, ...]:
         """Those that may send the lane's mail; none where it has stopped."""

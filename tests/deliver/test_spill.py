@@ -65,6 +65,25 @@ async def test_mail_that_the_next_route_may_not_have_waits_and_lets_the_rest_pas
 
 
 @in_loop
+async def test_a_mail_leaves_whole_so_the_next_route_must_take_all_of_its_recipients(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with Sink() as sink, Sink() as other:
+        first = route_to(sink.port, "first", limits=(TWO,), recipients_per_message=1, spill="second")
+        second = route_to(other.port, "second", internal_only=True)
+        async with relaying(
+            tmp_path, first, second, clock=clock, later=Timers(clock), tenant=TENANT
+        ) as relay:  # fmt: skip
+            await relay.hint(relay.accept(to()), relay.accept(to()))
+            await sink.received(2)
+            # In the next transaction only the first is meant, and he is inside.
+            mixed = relay.accept(to("a@contoso.test"), to("b@outside.test"))
+            await relay.hint(mixed, relay.accept(to("c@contoso.test")))
+            await other.received(1)
+            assert [b"c@contoso.test" in mail.rcpts[0] for mail in other.mails] == [True]
+            assert relay.store.read(mixed.id) is not None
+
+
+@in_loop
 async def test_what_has_stopped_leaves_for_the_next_route_and_new_mail_follows(tmp_path: Path) -> None:
     async with Sink(Script(replies={b".": BLOCKED})) as sink, Sink() as other:
         first = route_to(sink.port, "first", connections=1, spill="second")
