@@ -212,7 +212,7 @@ async def test_a_connection_is_there_when_the_limit_gives_way(tmp_path: Path) ->
     timers = Timers(clock)
     one = Limit(Scope.MAILBOX, Unit.MESSAGES, 1, 600)
     async with simulated(tmp_path) as simulator:
-        route = route_to(simulator, one, mailbox_rules=(), connection_idle_s=30.0)
+        route = route_to(simulator, one, mailbox_rules=(), connections=1)
         async with relaying(tmp_path, route, clock=clock, later=timers) as relay:
             mails(relay, 2, ORDERS)
             await scan(relay)
