@@ -66,8 +66,8 @@ class Window:
         self.is_paced = count < PACED_BELOW and self.day_end_us < 0
 
     def is_idle(self, now: int) -> bool:
-        """After `expire(now)`: a new window would say the same."""
-        return not self.open and not self.releases and self.paced_until <= now
+        """After `expire(now)`: a new window would say the same, of the pace after the next bulk mail too."""
+        return not self.open and not self.releases and self.paced_until <= now - self.interval_us
 
     @property
     def room(self) -> int:
