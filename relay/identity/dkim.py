@@ -181,6 +181,10 @@ class KeyRing:
         found = (self._by_domain.get(parent) for parent in parents)
         return next((policy for policy in found if policy is not None and policy.subdomains), None)
 
+    def keys(self) -> tuple[SigningKey, ...]:
+        """Each key once."""
+        return tuple(dict.fromkeys(signer.key for signer in self._signers.values()))
+
     def body_modes(self) -> frozenset[Canonicalization]:
         """Every body canonicalisation that a mail could need: what must be hashed before From is known."""
         return frozenset(policy.body for policy in self.policies if policy.selectors)

@@ -64,7 +64,11 @@ class SigningKey:
 
     def sign(self, data: bytes) -> bytes:
         """The signature over the canonical header `data`, before base64."""
-        return self._sign(data)
+        return self.sign_digest(hashlib.sha256(data).digest())
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """`sign` for whoever has the SHA-256 of the data already: both algorithms sign no more than that."""
+        return self._sign(digest)
 
     @property
     def key_type(self) -> str:
@@ -178,12 +182,13 @@ def _size_warnings(bits: int, algorithm: Algorithm, path: str) -> tuple[str, ...
 def _rsa_signer(key: "RSAPrivateKey") -> Callable[[bytes], bytes]:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-    padding, sha256 = PKCS1v15(), hashes.SHA256()
-    return lambda data: key.sign(data, padding, sha256)
+    padding, sha256 = PKCS1v15(), Prehashed(hashes.SHA256())
+    return lambda digest: key.sign(digest, padding, sha256)
 
 
 def _ed25519_signer(key: "Ed25519PrivateKey") -> Callable[[bytes], bytes]:
     # RFC 8463 section 3: "The Ed25519-SHA256 signing algorithm computes a message hash [...] using SHA-256
     # [...]. It then signs the hash with the PureEdDSA variant".
-    return lambda data: key.sign(hashlib.sha256(data).digest())
+    return key.sign

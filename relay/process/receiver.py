@@ -10,6 +10,7 @@ from relay.identity.dkim import KeyRing
 from relay.message.queue_id import MAX_SLOTS
 from relay.process.assignment import InheritedListener
 from relay.process.life import Life, Unavailable, run
+from relay.process.signer_seat import SignerSeat
 from relay.receive.handover import Handover
 from relay.receive.options import ListenerTls, ReceiverOptions
 from relay.receive.receiver import Receiver
@@ -37,6 +38,8 @@ async def work(life: Life) -> None:
     handover = Handover(
         told.deliverer.handover_path, slot, life.clock, open_mails_s=told.limits.transaction_timeout_s
     )
+    keys = KeyRing(told.dkim)
+    signer = SignerSeat(told.number, keys.keys(), life.record, life.clock)
     receiver = Receiver(
         ReceiverOptions(
             told.hostname,
@@ -53,13 +56,16 @@ async def work(life: Life) -> None:
         life.record,
         life.clock,
         [_context(each) for each in told.listeners],
-        KeyRing(told.dkim),
+        keys,
+        signer.line,
     )
+    signer.start()
     await handover.start()
     await receiver.start()
     life.ready()
     await life.end
     await receiver.drain(told.drain_s)
+    await signer.stop()
     await committer.close()
     await handover.close()
     store.close()

@@ -7,7 +7,6 @@ unsigned: nobody asked for its signature. One that has a policy and cannot be si
 ends as the policy says; by default the client is told to come again.
 """
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -21,7 +20,7 @@ from relay.message.dkim.signature import prepare, with_blank_line
 from relay.message.header import Header
 from relay.message.queue_id import format_id
 from relay.receive.policy import SIGNING_FAILED, SIGNING_FAILED_FOR_GOOD
-from relay.receive.signer_thread import Part, SignerThread, is_quick, sign
+from relay.receive.signing import Part, Signing, is_quick, sign
 from relay.smtp.reply import Reply
 from relay.spool.change import Accept
 from relay.trace.event import Record, SigningFailed
@@ -32,10 +31,11 @@ Outcome = Accept | Reply
 class Dkim:
     """Signing in one receiver."""
 
-    def __init__(self, keys: KeyRing, loop: asyncio.AbstractEventLoop, record: Record) -> None:
+    def __init__(self, keys: KeyRing, signing: Signing, record: Record) -> None:
+        """`signing` makes the signatures that take a while."""
         self._keys = keys
         self._record = record
-        self._thread = SignerThread(loop)
+        self._signing = signing
 
     def body_hash(self) -> BodyHash | None:
         """What a session hashes bodies with: all that the policies could need, and no more. None: nothing."""
@@ -70,12 +70,12 @@ class Dkim:
             return change
         if is_quick(parts):
             return self._signed(change, policy, header, sign(parts))
-        self._thread.submit(parts, lambda result: done(self._signed(change, policy, header, result)))
+        self._signing.submit(parts, lambda result: done(self._signed(change, policy, header, result)))
         return None
 
     def close(self) -> None:
         """No mail comes any more."""
-        self._thread.close()
+        self._signing.close()
 
     def _signed(
         self, change: Accept, policy: DomainPolicy, header: Header, result: bytes | Exception

@@ -11,6 +11,8 @@ from relay.receive.dkim import Dkim
 from relay.receive.implicit import accept_forever
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.session import Listener, Session
+from relay.receive.signer_thread import SignerThread
+from relay.receive.signing import Signing
 from relay.route.table import RouteTable
 from relay.spool.spool import Spool
 from relay.tls import ServerContext
@@ -37,10 +39,11 @@ class Receiver:
         clock: Clock,
         contexts: Sequence[ServerContext | None] = (),
         keys: KeyRing | None = None,
+        signing: Signing | None = None,
     ) -> None:
         """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS.
 
-        Mail is signed with `keys`; without them none is.
+        Mail is signed with `keys`, without them none is; by `signing`, or by a thread.
         """
         if len(sockets) != len(options.listeners):
             raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
@@ -49,7 +52,7 @@ class Receiver:
         self._slot = options.slot
         self._record = record
         loop = asyncio.get_running_loop()
-        dkim = Dkim(keys, loop, record) if keys else None
+        dkim = Dkim(keys, signing or SignerThread(loop), record) if keys else None
         self._common = Common(options, loop, routes, committer, handover, record, clock, dkim)
         self._listeners = [
             Listener(listener, server_options(options, listener), contexts[index] if contexts else None)

@@ -1,4 +1,4 @@
-"""A next hop for one large mail: it keeps a hash of the body and no more, with DATA or with BDAT."""
+"""A next hop for one large mail: it keeps the header and a hash of the body and no more, with DATA or with BDAT."""
 
 import hashlib
 import socket
@@ -12,11 +12,12 @@ WITHIN_S = 60.0
 
 
 class HashingSink:
-    """Serves one connection after the other; `digests` are of bodies, without the header. Lines must not begin with dots."""
+    """Serves one connection after the other; `digests` are of bodies, without the header; `headers` beside them. Lines must not begin with dots."""
 
     def __init__(self, *, chunking: bool) -> None:
         self.digests: list[tuple[str, int]] = []
         """SHA-256 and size of each body."""
+        self.headers: list[bytes] = []
         self.arrived = threading.Event()
         self._chunking = chunking
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -66,6 +67,7 @@ class HashingSink:
                     peer.sendall(b"250 2.0.0 fine\r\n")
 
     def _keep(self, body: "_Body") -> None:
+        self.headers.append(body.header)
         self.digests.append((body.hash.hexdigest(), body.size))
         self.arrived.set()
 
@@ -76,15 +78,18 @@ class _Body:
     def __init__(self) -> None:
         self.hash = hashlib.sha256()
         self.size = 0
-        self._header: bytearray | None = bytearray()
+        self.header = b""
+        """With its last CRLF, once it is whole."""
+        self._beginning = bytearray()
 
     def feed(self, piece: bytes | bytearray) -> None:
-        if self._header is not None:
-            self._header += piece
-            _, blank, piece = self._header.partition(b"\r\n\r\n")
+        if not self.header:
+            self._beginning += piece
+            header, blank, piece = self._beginning.partition(b"\r\n\r\n")
             if not blank:
                 return
-            self._header = None
+            self.header = bytes(header) + b"\r\n"
+            self._beginning.clear()
         self.hash.update(piece)
         self.size += len(piece)
 

@@ -7,7 +7,7 @@ import smtplib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -86,17 +86,11 @@ class Relay:
 
     def children(self) -> dict[str, int]:
         """Its live children: role → pid."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and _parent(entry) == self.process.pid:
-                    # python -P -m module role; a zombie has none, a child before its exec its parent's.
-                    arguments = (entry / "cmdline").read_bytes().decode().split("\0")
-                    if "-P" in arguments:
-                        found[arguments[-2]] = int(entry.name)
-            except OSError:
-                continue
-        return found
+        return _children({self.process.pid})
+
+    def signers(self) -> dict[str, int]:
+        """The live children of its receivers: role → pid."""
+        return _children(self.children().values())
 
     def send(self, count: int = 1) -> None:
         """Hand it mails."""
@@ -118,7 +112,7 @@ def running(folder: Path, text: str, environment: dict[str, str] | None = None) 
     try:
         yield relay
     finally:
-        children = relay.children().values()
+        children = [*relay.children().values(), *relay.signers().values()]
         if relay.process.poll() is None:
             relay.process.kill()
             relay.process.wait(WITHIN_S)
@@ -140,6 +134,20 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def _children(parents: Collection[int]) -> dict[str, int]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and _parent(entry) in parents:
+                # python -P -m module role; a zombie has none, a child before its exec its parent's.
+                arguments = (entry / "cmdline").read_bytes().decode().split("\0")
+                if "-P" in arguments:
+                    found[arguments[-2]] = int(entry.name)
+        except OSError:
+            continue
+    return found
 
 
 def _parent(entry: Path) -> int:
