@@ -37,6 +37,9 @@ class Policy:
     """Addresses in the header's From, written alike."""
 
 
+ANYTHING = Policy()
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """One `[[client]]`; each of its ways in is enough."""
@@ -50,7 +53,7 @@ class Client:
     """Names (DNS or e-mail) or SHA-256 fingerprints, lower case, of certificates of its own."""
     networks: tuple[str, ...] = ()
     """In CIDR form."""
-    policy: Policy = Policy()
+    policy: Policy = ANYTHING
     is_disabled: bool = False
     """It is known, and let in nowhere."""
 

@@ -40,7 +40,7 @@ async def accept_forever(sock: socket.socket, listener: Listener, common: Common
 
 
 def _refusal(listener: Listener, common: Common, client: str) -> str | None:
-    if not listener.networks.allow(client):
+    if not listener.access.allow(client):
         return str(policy.CLIENT_NOT_ALLOWED)
     if len(common.tasks) >= common.limits.connections:
         return str(policy.TOO_MANY_CONNECTIONS)

@@ -11,6 +11,7 @@ from relay.receive.dkim import Dkim
 from relay.receive.implicit import accept_forever
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.session import Listener, Session
+from relay.receive.visitor import Access
 from relay.route.table import RouteTable
 from relay.spool.spool import Spool
 from relay.tls import ServerContext
@@ -52,7 +53,12 @@ class Receiver:
         dkim = Dkim(keys, loop, record) if keys else None
         self._common = Common(options, loop, routes, committer, handover, record, clock, dkim)
         self._listeners = [
-            Listener(listener, server_options(options, listener), contexts[index] if contexts else None)
+            Listener(
+                listener,
+                server_options(options, listener),
+                contexts[index] if contexts else None,
+                Access(listener, self._common.directory),
+            )
             for index, listener in enumerate(options.listeners)
         ]
         self._servers: list[asyncio.Server] = []
@@ -109,6 +115,7 @@ class Receiver:
             self._timer.cancel()
         if common.dkim is not None:
             common.dkim.close()
+        common.logins.close()
 
     async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common

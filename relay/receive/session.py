@@ -21,15 +21,17 @@ from relay.receive.accept import Origin
 from relay.receive.buffers import SMALL_BYTES, Buffer
 from relay.receive.common import Common
 from relay.receive.incoming import Incoming
-from relay.receive.options import ListenerOptions, ListenerTls
+from relay.receive.logins import WELCOME, Granted, Verdict, login_event
+from relay.receive.options import Auth, ListenerOptions, ListenerTls
 from relay.receive.rewrite import Rule
-from relay.route.network import Networks
+from relay.receive.visitor import Access, Visitor
 from relay.route.table import Possible
 from relay.smtp.command import MailCommand, RcptCommand
 from relay.smtp.reply import Reply
+from relay.smtp.sasl_server import Login
 from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
 from relay.spool.change import MAX_RECORD_BYTES
-from relay.tls import ServerContext, describe, explain
+from relay.tls import ServerContext, describe, explain, peer_certificate
 from relay.trace.event import CommandRefused, SessionEnded, SessionRefused
 
 LINGER_S = 3.0
@@ -42,7 +44,7 @@ class Listener:
     """What all sessions of one listener share."""
 
     def __init__(
-        self, options: ListenerOptions, server: ServerOptions, context: ServerContext | None
+        self, options: ListenerOptions, server: ServerOptions, context: ServerContext | None, access: Access
     ) -> None:
         """`context` is needed unless the listener's `tls` is none."""
         if (context is None) != (options.tls is ListenerTls.NONE):
@@ -50,7 +52,7 @@ class Listener:
         self.options = options
         self.server = server
         self.context = context
-        self.networks = Networks(options.networks)
+        self.access = access
 
 
 class Session(asyncio.BufferedProtocol):
@@ -60,12 +62,15 @@ class Session(asyncio.BufferedProtocol):
         "_active_at", "_body_hash", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
         "_end", "_eof", "_held", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
         "_recipients", "_rule", "_sender", "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable",
+        "_visitor",
     )  # fmt: skip
 
     def __init__(self, common: Common, listener: Listener) -> None:
         self._common = common
         self._listener = listener
-        self._server = Server(listener.server)
+        has_auth = listener.options.auth is not Auth.OFF
+        self._server = Server(listener.server, common.logins if has_auth else None)
+        self._visitor = Visitor(listener.access, "")
         self._body_hash = None if common.dkim is None else common.dkim.body_hash()
         if self._body_hash is not None:
             self._server.hash_body(self._body_hash)
@@ -108,6 +113,8 @@ class Session(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)  # a stream's transport is one
         peer = transport.get_extra_info("peername")
         self._client = self._origin.client = peer[0] if peer else ""
+        self._visitor = Visitor(self._listener.access, self._client)
+        self._server.login.without_tls = self._listener.access.may_log_in_without_tls(self._client)
         refusal = self._refusal()
         self._common.add(self, self._client)
         if refusal is not None:
@@ -242,6 +249,8 @@ class Session(asyncio.BufferedProtocol):
             self._rcpt(event)
         elif isinstance(event, MailCommand):
             self._mail(event)
+        elif isinstance(event, Login):
+            self._login(event)
         elif event is Signal.END_OF_CONTENT:
             self._finish()
         elif event is Signal.START_TLS:
@@ -258,7 +267,29 @@ class Session(asyncio.BufferedProtocol):
         reply = policy.judge_mail(common.committer.refusing, common.content_bytes, common.limits)
         if command.mt_priority is not None and reply.is_positive:
             reply = policy.judge_priority(command.mt_priority, self._origin.priority_max)
-        self._server.answer(reply)
+        refusal = self._visitor.judge_mail(command.sender, is_tls=self._server.is_tls)
+        self._server.answer(refusal or reply)
+
+    def _login(self, event: Login) -> None:
+        """Who it is may take a while; what is pipelined behind it waits."""
+
+        def judged(verdict: Verdict) -> None:
+            if self._transport is not None:
+                self._answer_login(event, verdict)
+                self._advance()
+
+        verdict = self._common.logins.judge(event, self._client, judged)
+        if verdict is not None:
+            self._answer_login(event, verdict)
+
+    def _answer_login(self, event: Login, verdict: Verdict) -> None:
+        self._active_at = self._common.now
+        self._common.record(login_event(event, verdict, self._client, self._listener.options.name))
+        if isinstance(verdict, Granted):
+            self._visitor.logged_in(verdict.client)
+            self._server.answer(WELCOME)
+        else:
+            self._server.answer(verdict.reply)
 
     def _rcpt(self, command: RcptCommand) -> None:
         mail = self._server.mail
@@ -279,6 +310,7 @@ class Session(asyncio.BufferedProtocol):
         assert mail is not None
         self._origin.helo = server.helo
         self._origin.is_extended = server.is_extended
+        self._visitor.stamp(self._origin)
         if self._incoming is None:
             self._incoming = Incoming(self._common, self)
         self._since = self._common.now
@@ -406,6 +438,7 @@ class Session(asyncio.BufferedProtocol):
     def _secured(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._origin.tls = describe(transport)
+        self._visitor.secured(peer_certificate(transport))
         self._server.tls_started()
 
     # The end
@@ -413,7 +446,7 @@ class Session(asyncio.BufferedProtocol):
     def _refusal(self) -> Reply | None:
         """Who is not served at all."""
         options = self._listener.options
-        if not self._listener.networks.allow(self._client):
+        if not self._listener.access.allow(self._client):
             return policy.CLIENT_NOT_ALLOWED
         if options.refuse_early_talkers and options.tls is not ListenerTls.IMPLICIT and self._has_spoken():
             return policy.EARLY_TALKER
@@ -445,7 +478,7 @@ class Session(asyncio.BufferedProtocol):
 
     def _leave_when_idle(self) -> None:
         server = self._server
-        if server.phase is Phase.COMMAND and server.mail is None:
+        if server.phase in (Phase.COMMAND, Phase.AUTH) and server.mail is None:
             self._reason = self._reason or "the relay shuts down"
             server.close(policy.SHUTTING_DOWN)
 
