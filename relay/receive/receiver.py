@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from relay.clock import Clock
 from relay.identity.dkim import KeyRing
+from relay.receive.accepting import accept_forever
 from relay.receive.common import Announce, Committer, Common
 from relay.receive.dkim import Dkim
-from relay.receive.implicit import accept_forever
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.session import Listener, Session
 from relay.receive.visitor import Access
@@ -119,7 +119,7 @@ class Receiver:
 
     async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common
-        if listener.options.tls is ListenerTls.IMPLICIT:
+        if listener.options.tls is ListenerTls.IMPLICIT or listener.options.proxy_networks:
             accepting = accept_forever(sock, listener, common, BACKLOG)
             self._accepting.append(common.loop.create_task(accepting))
             return

@@ -30,6 +30,7 @@ from relay.smtp.command import MailCommand, RcptCommand
 from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import Login
 from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
+from relay.smtp.xclient import XClient
 from relay.spool.change import MAX_RECORD_BYTES
 from relay.tls import ServerContext, describe, explain, peer_certificate
 from relay.trace.event import CommandRefused, SessionEnded, SessionRefused
@@ -65,12 +66,13 @@ class Session(asyncio.BufferedProtocol):
         "_visitor",
     )  # fmt: skip
 
-    def __init__(self, common: Common, listener: Listener) -> None:
+    def __init__(self, common: Common, listener: Listener, address: str = "") -> None:
+        """`address`: whose connection it is, where a proxy has said so."""
         self._common = common
         self._listener = listener
         has_auth = listener.options.auth is not Auth.OFF
         self._server = Server(listener.server, common.logins if has_auth else None)
-        self._visitor = Visitor(listener.access, "")
+        self._visitor = Visitor(listener.access, address)
         self._body_hash = None if common.dkim is None else common.dkim.body_hash()
         if self._body_hash is not None:
             self._server.hash_body(self._body_hash)
@@ -112,9 +114,9 @@ class Session(asyncio.BufferedProtocol):
         """Greet, refuse, or start TLS."""
         self._transport = cast(asyncio.Transport, transport)  # a stream's transport is one
         peer = transport.get_extra_info("peername")
-        self._client = self._origin.client = peer[0] if peer else ""
-        self._visitor = Visitor(self._listener.access, self._client)
-        self._server.login.without_tls = self._listener.access.may_log_in_without_tls(self._client)
+        self._visitor = Visitor(self._listener.access, self._visitor.peer or (peer[0] if peer else ""))
+        self._server.offers_xclient = self._listener.access.may_speak_for_others(self._visitor.peer)
+        self._serve_address()
         refusal = self._refusal()
         self._common.add(self, self._client)
         if refusal is not None:
@@ -151,7 +153,7 @@ class Session(asyncio.BufferedProtocol):
             self._incoming.disown()
             self._incoming = None
         self._return_buffer()
-        self._common.leave(self, self._client)
+        self._common.leave(self, self._visitor.peer)
         reason = self._reason or (f"connection lost: {exc}" if exc else "client closed")
         self._common.record(
             SessionEnded(
@@ -251,6 +253,8 @@ class Session(asyncio.BufferedProtocol):
             self._mail(event)
         elif isinstance(event, Login):
             self._login(event)
+        elif isinstance(event, XClient):
+            self._speak_for(event)
         elif event is Signal.END_OF_CONTENT:
             self._finish()
         elif event is Signal.START_TLS:
@@ -290,6 +294,19 @@ class Session(asyncio.BufferedProtocol):
             self._server.answer(WELCOME)
         else:
             self._server.answer(verdict.reply)
+
+    def _speak_for(self, event: XClient) -> None:
+        """A proxy names its client: as if that one had connected."""
+        is_served = self._visitor.speaks_for(event.address)
+        self._serve_address()
+        if is_served:
+            self._server.answer(self._server.greeting)
+        else:
+            self._turn_away(policy.CLIENT_NOT_ALLOWED)
+
+    def _serve_address(self) -> None:
+        self._client = self._origin.client = self._visitor.address
+        self._server.login.without_tls = self._listener.access.may_log_in_without_tls(self._client)
 
     def _rcpt(self, command: RcptCommand) -> None:
         mail = self._server.mail
@@ -446,7 +463,7 @@ class Session(asyncio.BufferedProtocol):
     def _refusal(self) -> Reply | None:
         """Who is not served at all."""
         options = self._listener.options
-        if not self._listener.access.allow(self._client):
+        if not self._listener.access.may_connect(self._client):
             return policy.CLIENT_NOT_ALLOWED
         if options.refuse_early_talkers and options.tls is not ListenerTls.IMPLICIT and self._has_spoken():
             return policy.EARLY_TALKER

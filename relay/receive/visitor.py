@@ -9,6 +9,7 @@ from relay.identity.client import ANYTHING, Client
 from relay.identity.directory import Directory
 from relay.receive.accept import Origin
 from relay.receive.options import Auth, ListenerOptions
+from relay.receive.policy import CLIENT_NOT_ALLOWED
 from relay.receive.sender_rule import judge_sender
 from relay.route.network import Networks
 from relay.smtp.reply import Reply
@@ -30,8 +31,12 @@ class Access:
         self.proxies = Networks(options.proxy_networks)
 
     def allow(self, address: str) -> bool:
-        """May this address connect? The networks of clients may, too."""
+        """Is this address served? The networks of clients are, too."""
         return self.networks.allow(address) or self.directory.by_address(address) is not None
+
+    def may_connect(self, address: str) -> bool:
+        """May it connect, be it only to speak for others?"""
+        return self.allow(address) or self._xclient.allow(address)
 
     def may_log_in_without_tls(self, address: str) -> bool:
         """Is AUTH offered to it although everybody on the way can listen?"""
@@ -45,12 +50,13 @@ class Access:
 class Visitor:
     """One a session."""
 
-    __slots__ = ("_access", "_certificate", "_login", "_network", "address", "peer")
+    __slots__ = ("_access", "_certificate", "_is_proxy", "_login", "_network", "address", "peer")
 
     def __init__(self, access: Access, address: str) -> None:
         self._access = access
         self.peer = self.address = address
         """Who is connected, and for whom it speaks."""
+        self._is_proxy = False
         self._network = access.directory.by_address(address)
         self._certificate: Client | None = None
         self._login: Client | None = None
@@ -68,7 +74,7 @@ class Visitor:
     def secured(self, certificate: PeerCertificate | None) -> None:
         """TLS has begun."""
         self._login = None
-        if certificate is not None:
+        if certificate is not None and not self._is_proxy:
             found = self._access.directory.by_certificate(certificate.names, certificate.fingerprint)
             self._certificate = found
 
@@ -78,6 +84,7 @@ class Visitor:
 
     def speaks_for(self, address: str) -> bool:
         """A proxy says who it is that it speaks for; False: that one may not connect."""
+        self._is_proxy = True
         self.address = address or self.address
         self._login = self._certificate = None
         self._network = self._access.directory.by_address(self.address)
@@ -96,6 +103,9 @@ class Visitor:
         client = self.client
         if client is not None:
             return judge_sender(client.policy, sender)
+        if not self._access.allow(self.address):
+            # A proxy that may speak for others, and has not done so.
+            return CLIENT_NOT_ALLOWED
         if self._access.auth is not Auth.REQUIRED:
             return None
         can_log_in = is_tls or self._access.may_log_in_without_tls(self.address)

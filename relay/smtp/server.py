@@ -135,6 +135,11 @@ class Server:
         return self._content.decoded
 
     @property
+    def greeting(self) -> Reply:
+        """The banner."""
+        return Reply(220, "", f"{self._options.hostname} ESMTP m365-relay")
+
+    @property
     def has_output(self) -> bool:
         """Replies wait to be taken."""
         return bool(self._out)
@@ -151,8 +156,8 @@ class Server:
         return out
 
     def greet(self) -> None:
-        """The banner. The driver calls it when it has decided to serve this client."""
-        self._say(Reply(220, "", f"{self._options.hostname} ESMTP m365-relay"))
+        """The driver calls it when it has decided to serve this client."""
+        self._say(self.greeting)
 
     def close(self, reply: Reply) -> None:
         """Say why, and read nothing more."""

@@ -69,7 +69,8 @@ def _client(values: dict[bytes, bytes]) -> XClient | Reply:
 def _address(text: bytes) -> str | None:
     try:
         if text[:5].upper() == b"IPV6:":
-            return str(IPv6Address(text[5:].decode("ascii")))
+            # A scope ("fe80::1%eth0") is a name on another machine, and could be any text.
+            return None if b"%" in text else str(IPv6Address(text[5:].decode("ascii")))
         return str(IPv4Address(text.decode("ascii")))
     except (AddressValueError, UnicodeDecodeError):
         return None

@@ -19,6 +19,7 @@ from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import Login
 from relay.smtp.scram import Verifier
 from relay.smtp.server import Phase, Server, Signal
+from relay.smtp.xclient import XClient
 from tests.conformance.script import DIALOGS, Script, fits, load
 from tests.receive.harness import ROUTES, Client, house, run
 
@@ -89,6 +90,11 @@ class Core:
                     assert server.mail is not None
                     found = self._routes.possible(server.mail.sender, recipient)
                     server.answer(policy.judge_recipient(found, server.mail.size))
+                case XClient(address=address):
+                    if self._visitor.speaks_for(address):
+                        server.answer(server.greeting)
+                    else:
+                        server.close(policy.CLIENT_NOT_ALLOWED)
                 case Signal.END_OF_CONTENT:
                     server.answer(Reply(250, "2.0.0", "queued as a mail without disk"))
                 case Signal.RESET | Signal.CONTENT_REFUSED:

@@ -28,7 +28,7 @@ def test_a_client_is_read(text: bytes, client: XClient) -> None:
     "text",
     [b"", b"ADDR", b"ADDR=", b"PORT=25", b"ADDR=192.0.2.1 ADDR=192.0.2.2", b"ADDR=[UNAVAILABLE]", b"ADDR=[TEMPUNAVAIL]",
      b"ADDR=IPV6:192.0.2.1", b"ADDR=2001:db8::1", b"ADDR=999.1.1.1", b"PROTO=LMTP", b"HELO=a+0D+0Ab", b"HELO=" + b"x" * 256,
-     b"ADDR=\xff", b"ADDR=1+GG"],
+     b"ADDR=IPV6:fe80::1%eth0", b"ADDR=\xff", b"ADDR=1+GG"],
 )  # fmt: skip
 def test_what_names_no_client_is_refused(text: bytes) -> None:
     reply = parse_xclient(text)
