@@ -234,7 +234,7 @@ class Incoming:
                 UNSET if original is None else original.decode("utf-8", "replace"),
                 self._original_from.decode("utf-8", "replace") or UNSET,
                 self._from_left or UNSET,
-                envelope.account,
+                envelope.account or UNSET,
             )
         )
         return Reply(250, "2.0.0", f"queued as {name}")

@@ -72,8 +72,8 @@ class Accepted(_Event, frozen=True):
     """The address in From before it was rewritten."""
     from_left: str | UnsetType = UNSET
     """Why From could not be rewritten although a rule speaks of the sender."""
-    account: str = ""
-    """Name of the client that sent it, where it is known by one."""
+    account: str | UnsetType = UNSET
+    """Name of the client that sent it, where it has one."""
     level: Level = "info"
 
 
