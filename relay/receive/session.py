@@ -18,7 +18,7 @@ from typing import cast
 from relay.message.envelope import Recipient
 from relay.receive import policy
 from relay.receive.accept import Origin
-from relay.receive.buffers import SMALL_BYTES, Buffer
+from relay.receive.buffers import Inbox
 from relay.receive.common import Common
 from relay.receive.incoming import Incoming
 from relay.receive.logins import WELCOME, Granted, Verdict, login_event
@@ -60,9 +60,9 @@ class Session(asyncio.BufferedProtocol):
     """From accept to close. Its methods are called by the loop, the receiver and its own mail."""
 
     __slots__ = (
-        "_active_at", "_body_hash", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
-        "_end", "_eof", "_held", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
-        "_recipients", "_rule", "_sender", "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable",
+        "_active_at", "_body_hash", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
+        "_eof", "_held", "_inbox", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
+        "_recipients", "_rule", "_sender", "_server", "_since", "_started", "_transaction_since", "_transport", "_unwritable",
         "_visitor",
     )  # fmt: skip
 
@@ -84,8 +84,7 @@ class Session(asyncio.BufferedProtocol):
             priority=listener.options.priority,
             priority_max=listener.options.priority_max,
         )
-        self._small = self._buffer = Buffer(SMALL_BYTES)
-        self._end = 0
+        self._inbox = Inbox(common.buffers)
         self._received = 0
         self._held = 0
         self._recipients: list[Recipient] = []
@@ -129,13 +128,13 @@ class Session(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Never empty: reading is paused before the buffer is full."""
-        return self._buffer.view[self._end :] if self._end else self._buffer.view
+        return self._inbox.room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come."""
         self._received += nbytes
         self._active_at = self._common.now
-        self._end += nbytes
+        self._inbox.end += nbytes
         self._advance()
 
     def eof_received(self) -> bool:
@@ -152,7 +151,7 @@ class Session(asyncio.BufferedProtocol):
         if self._incoming is not None:
             self._incoming.disown()
             self._incoming = None
-        self._return_buffer()
+        self._inbox.close()
         self._common.leave(self, self._visitor.peer)
         reason = self._reason or (f"connection lost: {exc}" if exc else "client closed")
         self._common.record(
@@ -230,7 +229,7 @@ class Session(asyncio.BufferedProtocol):
 
     def _advance(self) -> None:
         """Take from the buffer all that can be taken, and write all replies at once."""
-        server, buffer, start, end = self._server, self._buffer, 0, self._end
+        server, buffer, start, end = self._server, self._inbox.buffer, 0, self._inbox.end
         while not self._unwritable:
             event = server.next_event(buffer.data, start, end)
             start = server.position
@@ -239,7 +238,7 @@ class Session(asyncio.BufferedProtocol):
             self._handle(event)
         if server.is_reading_content:
             self._stream()
-        self._settle_buffer(start)
+        self._settle_inbox(start)
         if self._draining:
             self._leave_when_idle()
         self._flush()
@@ -368,37 +367,13 @@ class Session(asyncio.BufferedProtocol):
         self._common.content_bytes += size - self._held
         self._held = size
 
-    def _settle_buffer(self, start: int) -> None:
+    def _settle_inbox(self, start: int) -> None:
         """Make room for the next read; pause reading where there is none or none is wanted."""
-        left = self._end - start
-        if self._server.phase is Phase.CLOSED:
-            left = 0
-        wants_large = self._server.is_reading_content
-        if wants_large is (self._buffer is self._small):
-            self._swap_buffer(start, left, wants_large)
-        elif left and start:
-            # They may overlap; a memoryview moves bytes as memmove does.
-            self._buffer.view[:left] = self._buffer.view[start : self._end]
-        self._end = left
-        congested = self._incoming is not None and self._incoming.is_congested
-        self._pause(congested or left == self._buffer.size)
-
-    def _swap_buffer(self, start: int, left: int, wants_large: bool) -> None:
-        """Between the small and a large buffer, with the bytes that are left, if that can be."""
-        old = self._buffer
-        new = self._common.buffers.borrow() if wants_large else self._small
-        if new is None or left > new.size:
-            new = old
-        new.view[:left] = old.view[start : start + left]
-        self._buffer = new
-        if old is not new and old is not self._small:
-            self._common.buffers.give_back(old)
-
-    def _return_buffer(self) -> None:
-        if self._buffer is not self._small:
-            self._common.buffers.give_back(self._buffer)
-            self._buffer = self._small
-        self._end = 0
+        inbox, server = self._inbox, self._server
+        if server.phase is Phase.CLOSED:
+            start = inbox.end
+        inbox.keep(start, wants_large=server.is_reading_content)
+        self._pause(inbox.is_full or (self._incoming is not None and self._incoming.is_congested))
 
     def _pause(self, wanted: bool) -> None:
         if wanted is self._paused or self._transport is None:
@@ -488,7 +463,7 @@ class Session(asyncio.BufferedProtocol):
         self._reason = self._reason or str(reply)
         self._drop_mail()
         self._server.close(reply)
-        self._settle_buffer(self._end)
+        self._settle_inbox(self._inbox.end)
         if self._unwritable:
             self._abort()
         self._flush()
