@@ -130,12 +130,14 @@ def _edited(config: Path | None) -> Iterator[tuple[ClientFile, Configuration]]:
 
 
 def _owner(configuration: Configuration) -> tuple[int, int] | None:
-    """The relay's user is whose the spool is: it must be able to read what root writes."""
-    try:
-        found = configuration.spool.path.stat()
-    except OSError:
-        return None
-    return found.st_uid, found.st_gid
+    """The relay's user is whose the spool is, or before there is one the folder: it must read what root writes."""
+    for path in (configuration.spool.path, configuration.relay.clients_file.parent):
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        return found.st_uid, found.st_gid
+    return None
 
 
 def _known(content: ClientFile, configuration: Configuration, name: str) -> StoredClient:

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ FILE_MAX_BYTES = 16 * 1024 * 1024
 FORBIDDEN = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO
 """0600, or 0640 for a group that is the relay's own."""
 SEED_BYTES = 32
+LOCK_WAIT_S = 10.0
+"""An edit takes some milliseconds; whoever holds the lock longer is stuck."""
+LOCK_POLL_S = 0.02
 
 
 class _First(Table):
@@ -81,7 +85,9 @@ def load(path: Path) -> ClientFile | None:
 
 
 @contextlib.contextmanager
-def edited(path: Path, new_seed: str, owner: tuple[int, int] | None) -> Iterator[ClientFile]:
+def edited(
+    path: Path, new_seed: str, owner: tuple[int, int] | None, wait_s: float = LOCK_WAIT_S
+) -> Iterator[ClientFile]:
     """The file's content, to be changed; written when the block ends well. One at a time.
 
     A new file begins with `new_seed`. `owner` is whose a new file is, where we may say so;
@@ -92,13 +98,27 @@ def edited(path: Path, new_seed: str, owner: tuple[int, int] | None) -> Iterator
     except OSError as error:
         raise ConfigurationError(f"cannot open the folder {path.parent}: {error.strerror}") from None
     try:
-        # Two who edit at once would lose one's change; the file itself is replaced, so the folder is locked.
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        _lock(path, folder, wait_s)
         content = load(path) or ClientFile(new_seed)
         yield content
         _replace(path, folder, _text(content), owner)
     finally:
         os.close(folder)
+
+
+def _lock(path: Path, folder: int, wait_s: float) -> None:
+    """Two who edit at once would lose one's change. The file itself is replaced, so the folder is locked."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"another command has held the folder of {path} for {wait_s:g} seconds; end it, or try again"
+                ) from None
+        time.sleep(LOCK_POLL_S)
 
 
 def _text(content: ClientFile) -> bytes:

@@ -13,6 +13,7 @@ from relay.smtp.scram import read_verifier
 
 NAME_MAX = 64
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]*[A-Za-z0-9])?")
+_NO_LETTERS = frozenset("0123456789._@-")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -20,7 +21,8 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 def client_name(value: str) -> str:
     """The value, when it may be a client's name; ValueError."""
-    if len(value) > NAME_MAX or not _NAME.fullmatch(value):
+    # Rules of routes name clients and networks side by side: a name is told from an address by a letter.
+    if len(value) > NAME_MAX or not _NAME.fullmatch(value) or not set(value) - _NO_LETTERS:
         raise ValueError(
             f'write a name of letters, digits and . _ @ - (at most {NAME_MAX}), such as "erp" or "scanner-2"'
         )

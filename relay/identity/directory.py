@@ -43,11 +43,6 @@ class Directory:
         self._decoys = self._make_decoys()
 
     @property
-    def has_passwords(self) -> bool:
-        """Can anybody log in?"""
-        return any(each.passwords for each in self.clients)
-
-    @property
     def has_scram(self) -> bool:
         """Can anybody log in with SCRAM?"""
         return any(word.scram for each in self.clients for word in each.passwords)
@@ -77,15 +72,19 @@ class Directory:
     def passwords(self, username: str, now: float) -> Sequence[Password]:
         """What a password is to be checked against: the good ones of the client, or decoys; never none."""
         client = self.by_username(username)
-        found = [] if client is None else [each for each in client.passwords if each.is_good(now)]
-        return found or self._decoy(username, now)
+        words = () if client is None else client.passwords
+        found = [each for each in words if each.is_good(now)]
+        decoy = self._decoy(username, now)
+        return found or decoy
 
     def verifiers(self, username: str, now: float) -> Sequence[Verifier]:
         """The same for SCRAM. One who has none, only a hash, is answered as one who is not known."""
         client = self.by_username(username)
         words = () if client is None else client.passwords
         found = [each.scram for each in words if each.scram is not None and each.is_good(now)]
-        return found or (self._decoy_verifier(username),)
+        # Made up in any case: what it takes to do so must not tell.
+        decoy = self._decoy_verifier(username)
+        return found or (decoy,)
 
     def _look_up(self, address: str) -> Client | None:
         try:

@@ -113,8 +113,8 @@ class Limits:
     """Of all mails that are coming in, in memory; above, 452 at MAIL. Those under way go on, each with 1 MiB at most."""
     large_buffers: int = 256
     """Of 64 KiB, for sessions that read content: 16 MiB. Further sessions read with their own 4 KiB."""
-    logins_waiting: int = 64
-    """Passwords that wait to be checked, at 20 ms each: whoever comes later is told to come again (454)."""
+    logins_waiting: int = 256
+    """Passwords that wait to be checked, 20 ms each and so 5 s in all: whoever comes later is told to come again (454)."""
     logins_remembered: int = 4_096
     """Logins that succeeded and need no check for a while. 200 bytes each; an installation has some dozens."""
     login_remembered_s: float = 300.0

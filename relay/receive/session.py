@@ -264,6 +264,7 @@ class Session(asyncio.BufferedProtocol):
     def _mail(self, command: MailCommand) -> None:
         self._recipients = []
         self._transaction_since = self._common.now
+        self._visitor.stamp(self._origin)
         common = self._common
         rule = self._rule = common.rewrites.find(command.sender, self._client)
         self._sender = command.sender if rule is None else rule.address_for(command.sender)
@@ -326,7 +327,6 @@ class Session(asyncio.BufferedProtocol):
         assert mail is not None
         self._origin.helo = server.helo
         self._origin.is_extended = server.is_extended
-        self._visitor.stamp(self._origin)
         if self._incoming is None:
             self._incoming = Incoming(self._common, self)
         self._since = self._common.now

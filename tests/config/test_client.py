@@ -218,6 +218,23 @@ def test_a_folder_that_is_not_there_is_named(folder: Folder) -> None:
         pass
 
 
+def test_a_name_is_told_from_an_address(folder: Folder) -> None:
+    text = f'{LEAST}[[client]]\nname = "10.0.0.7"\nnetworks = ["10.0.0.7/32"]\n'
+    assert folder.problem(text).startswith("client[0].name: write a name of letters")
+
+
+def test_who_edits_waits_for_another_and_not_for_ever(
+    folder: Folder,
+) -> None:
+    path = store(folder)
+    with (
+        edited(path, SEED, None),
+        pytest.raises(ConfigurationError, match="another command has held"),
+        edited(path, SEED, None, wait_s=0.05),
+    ):
+        pass
+
+
 # Listeners
 
 KNOWN = '[[client]]\nname = "erp"\nnetworks = ["192.0.2.0/24"]\nsenders = ["example.com"]\n'
