@@ -34,7 +34,9 @@ def add(
     username: Annotated[
         str | None,
         typer.Option(
-            metavar="USER", show_default="NAME, without --network and --certificate", help="For its login."
+            metavar="USER",
+            show_default="NAME, without --network and --certificate-name",
+            help="For its login.",
         ),
     ] = None,
     network: Annotated[

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from relay.config.client import build_clients
+from relay.config.client import build_clients, check_named
 from relay.config.configuration import Configuration, ConsoleOptions, RelayOptions
 from relay.config.dkim import DkimBuilder
 from relay.config.findings import Findings
@@ -44,6 +44,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     routes = build_routes(found, file.route, file.tenant)
     check_reach(found, routes, limits.message_bytes)
     clients = build_clients(found, file.client, relay.clients_file)
+    check_named(found, routes, clients)
     return Configuration(
         path=path,
         relay=relay,

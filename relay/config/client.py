@@ -10,6 +10,8 @@ from relay.config.findings import Findings
 from relay.errors import ConfigurationError
 from relay.identity.client import Client, Clients, Password, Policy
 from relay.identity.password import check_hash
+from relay.route.match import network_like
+from relay.route.route import Route
 from relay.smtp.scram import read_verifier
 
 
@@ -30,6 +32,19 @@ def build_clients(found: Findings, tables: Sequence[ClientTable], path: Path) ->
 def place(content: ClientFile, path: Path) -> list[tuple[str, Client]]:
     """The clients of the file, each with where it stands."""
     return [(f"{path.name}, {each.name}", _by_line(each)) for each in content.clients]
+
+
+def check_named(found: Findings, routes: Sequence[Route], clients: Clients) -> None:
+    """A rule of a route that names a client nobody is fits no mail."""
+    known = {client.name for client in clients.clients}
+    for i, route in enumerate(routes):
+        for j, match in enumerate(route.matches):
+            for name in match.clients:
+                if not network_like(name) and name not in known:
+                    found.warning(
+                        f"route[{i}].match[{j}].clients",
+                        f'"{name}" is no client; see: m365-relay client list',
+                    )
 
 
 def _by_table(found: Findings, key: str, table: ClientTable) -> Client:

@@ -312,7 +312,8 @@ class Session(asyncio.BufferedProtocol):
         mail = self._server.mail
         assert mail is not None
         # The rewritten sender chooses the route: it is the one that the next hop must take.
-        found = self._common.routes.possible(self._sender, command.recipient, self._origin.client)
+        origin = self._origin
+        found = self._common.routes.possible(self._sender, command.recipient, origin.client, origin.account)
         reply = policy.judge_recipient(found, mail.size)
         if isinstance(found, Possible) and reply is policy.RECIPIENT_OK:
             self._recipients.append(

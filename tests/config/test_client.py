@@ -218,6 +218,14 @@ def test_a_folder_that_is_not_there_is_named(folder: Folder) -> None:
         pass
 
 
+def test_a_route_for_a_client_that_nobody_is_is_a_warning(folder: Folder) -> None:
+    rule = '[[route.match]]\nclients = ["10.0.0.0/8", "erp", "crm"]\n'
+    known = '[[client]]\nname = "erp"\nnetworks = ["10.0.0.0/8"]\nsenders = ["example.com"]\n'
+    assert folder.read(LEAST + rule + known).warnings == (
+        'route[0].match[0].clients: "crm" is no client; see: m365-relay client list',
+    )
+
+
 def test_a_name_is_told_from_an_address(folder: Folder) -> None:
     text = f'{LEAST}[[client]]\nname = "10.0.0.7"\nnetworks = ["10.0.0.7/32"]\n'
     assert folder.problem(text).startswith("client[0].name: write a name of letters")

@@ -9,6 +9,8 @@ import pytest
 
 from relay.identity.client import Client, Clients, Policy
 from relay.receive.options import Auth, ListenerOptions, ListenerTls
+from relay.route.match import Match
+from relay.route.route import Route
 from relay.tls import ServerContext, server_context
 from relay.trace.event import Accepted, CommandRefused, LoginFailed, LoginSucceeded
 from tests.fakes.certificate import Authority
@@ -319,6 +321,29 @@ def test_a_drain_does_not_wait_for_a_login_that_never_comes() -> None:
             assert await wire.say(b"AUTH PLAIN\r\n") == b"334 \r\n"
             await h.receiver.drain(20.0)
             assert (await wire.rest()).startswith(b"421 4.3.2")
+            await wire.close()
+
+    run(main)
+
+
+def test_a_route_may_be_for_a_client_by_its_name() -> None:
+    async def main() -> None:
+        routes = (
+            Route("erps", ("mx.erp.example",), matches=(Match(clients=("erp",)),)),
+            Route("others", ("mx.example",), matches=(Match(clients=("192.0.2.0/24",)),)),
+        )
+        listener = ListenerOptions(
+            "test", networks=("127.0.0.0/8",), auth=Auth.OPTIONAL, auth_without_tls=True
+        )
+        async with house(listener=listener, clients=clients(), routes=routes) as h:
+            wire = await greeted(h)
+            await wire.say(b"MAIL FROM:<alice@example.com>\r\n")
+            assert (await wire.say(b"RCPT TO:<b@example.com>\r\n")).startswith(b"550 5.7.1")
+            await wire.say(b"RSET\r\n")
+            await log_in(wire)
+            assert (await send(wire)).startswith(b"250 2.0.0")
+            ((envelope, _),) = h.mails()
+            assert envelope.routes() == ("erps",)
             await wire.close()
 
     run(main)
