@@ -64,9 +64,7 @@ def _listener(found: Findings, key: str, table: ListenerTable, clients: Clients)
     authorities = found.optional_path(table.client_ca_file)
     revoked = found.optional_path(table.client_crl_file)
     if authorities is not None:
-        found.judge(
-            f"{key}.client_ca_file", lambda: certificate.examine_authorities(authorities, revoked, found.now)
-        )
+        _check_authorities(found, f"{key}.client_ca_file", table.address, authorities, revoked)
     return Listener(host, port, options, chain, private, authorities, revoked)
 
 
@@ -77,3 +75,15 @@ def _check_certificate(found: Findings, key: str, address: str, chain: Path, pri
         found.problem(key, str(error))
     else:
         found.credential(key, credential)
+
+
+def _check_authorities(
+    found: Findings, key: str, address: str, authorities: Path, revoked: Path | None
+) -> None:
+    try:
+        ends = certificate.examine_authorities(f"the listener {address}", authorities, revoked)
+    except ConfigurationError as error:
+        found.problem(key, str(error))
+    else:
+        for each in ends:
+            found.credential(key, each)

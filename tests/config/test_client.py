@@ -266,6 +266,33 @@ def test_a_listener_says_who_comes_in(folder: Folder, tmp_path: Path) -> None:
     assert (options.proxy_networks, options.xclient_networks) == (("10.0.0.1/32",), ("10.0.0.2/32",))
 
 
+def test_a_revocation_list_that_ends_is_warned_of(folder: Folder, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("relay.example.com")
+    keys = (
+        f'tls = "implicit"\ncertificate = "{certificate}"\nkey = "{key}"\n'
+        f'client_ca_file = "{authority.ca_file}"\nclient_crl_file = "crl.pem"\n'
+    )
+    certified = '[[client]]\nname = "web"\ncertificates = ["web.example.com"]\nsenders = ["example.com"]\n'
+    authority.revoke(days=7)
+    configuration = folder.read(listener(keys, certified))
+    assert configuration.warnings == ()
+    assert [each.name for each in configuration.credentials] == [
+        "certificate of the listener 127.0.0.1:2525",
+        "authority of the clients of the listener 127.0.0.1:2525",
+        "revocation list of the listener 127.0.0.1:2525",
+    ]
+    authority.revoke(days=1)
+    (warning,) = folder.read(listener(keys, certified)).warnings
+    assert "the revocation list of the listener 127.0.0.1:2525 ends on" in warning
+    assert "every client's certificate is refused" in warning
+    (tmp_path / "crl.pem").write_text("nothing")
+    assert "holds no usable PEM revocation list" in folder.problem(listener(keys, certified))
+    assert "holds no usable PEM certificate" in folder.problem(
+        listener(keys.replace(str(authority.ca_file), "crl.pem"), certified)
+    )
+
+
 @pytest.mark.parametrize(
     ("keys", "clients", "warning"),
     [
