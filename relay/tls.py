@@ -6,7 +6,8 @@ least (RFC 8996). Names and certificates are verified unless a caller asks not t
 """
 
 import ssl
-from typing import Protocol, cast
+from hashlib import sha256
+from typing import NamedTuple, Protocol, cast
 
 from relay.errors import ConfigurationError
 
@@ -27,12 +28,17 @@ class HasExtraInfo(Protocol):
 
 
 def server_context(
-    certificate: str, key: str | None = None, *, client_ca_file: str | None = None
+    certificate: str,
+    key: str | None = None,
+    *,
+    client_ca_file: str | None = None,
+    client_crl_file: str | None = None,
 ) -> ServerContext:
     """A context for a listener; `key` None: the key stands in the certificate's file.
 
     With `client_ca_file` clients are asked for a certificate and may have none; one that
-    this authority did not sign ends the handshake.
+    this authority did not sign, or that stands in `client_crl_file`, ends the handshake. So
+    does any when that list is out of date.
     ConfigurationError, naming the file and what to do, when they cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -43,6 +49,12 @@ def server_context(
     if client_ca_file is not None:
         _load_authorities(context, client_ca_file)
         context.verify_mode = ssl.CERT_OPTIONAL
+        # A session that is resumed shows no certificate again: a ticket would outlive what revokes it.
+        context.num_tickets = 0
+        context.options |= ssl.OP_NO_TICKET
+    if client_crl_file is not None:
+        _load_authorities(context, client_crl_file)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     return context
 
 
@@ -79,6 +91,28 @@ def describe(transport: HasExtraInfo) -> str:
         return ""
     cipher = tls.cipher()
     return f"{tls.version()} {cipher[0]}" if cipher else str(tls.version())
+
+
+class PeerCertificate(NamedTuple):
+    """What a peer has shown, and we have verified."""
+
+    names: tuple[str, ...]
+    """DNS names and e-mail addresses of subjectAltName; nothing that stands in the subject."""
+    fingerprint: str
+    """SHA-256 of the certificate, 64 hexadecimal digits."""
+
+
+def peer_certificate(transport: HasExtraInfo) -> PeerCertificate | None:
+    """The peer's certificate, None when it has shown none."""
+    tls = transport.get_extra_info("ssl_object")
+    if not isinstance(tls, ssl.SSLObject | ssl.SSLSocket):
+        return None
+    certificate, encoded = tls.getpeercert(), tls.getpeercert(binary_form=True)
+    if not certificate or not encoded:
+        return None
+    others = cast("tuple[tuple[str, str], ...]", certificate.get("subjectAltName", ()))
+    names = tuple(value for kind, value in others if kind in ("DNS", "email"))
+    return PeerCertificate(names, sha256(encoded).hexdigest())
 
 
 def certificate_names(transport: HasExtraInfo) -> tuple[str, ...]:

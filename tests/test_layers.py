@@ -36,6 +36,7 @@ DOORS = {
     "prometheus_client": "trace/metrics.py",
     "msal": "identity/token.py",
     "lmdb": "spool/store.py",
+    "argon2": "identity/password.py",
     "subprocess": "process/",
     "signal": "process/",
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from relay.cli.client_rows import client_rows
 from relay.cli.dkim_rows import dkim_rows
 from relay.cli.login_rows import login_rows
 from relay.config.configuration import Configuration
@@ -48,7 +49,8 @@ def in_force(configuration: Configuration) -> list[Row]:
     for i, listener in enumerate(configuration.listeners):
         rows += [(f"listener[{i}].address", listener.options.name)]
         rows += _rows(f"listener[{i}]", listener.options, ("name",))
-        for key, file in (("certificate", listener.certificate), ("key", listener.key)):
+        files = ("certificate", "key", "client_ca_file", "client_crl_file")
+        for key, file in ((name, getattr(listener, name)) for name in files):
             rows += [(f"listener[{i}].{key}", str(file))] if file else []
     for i, route in enumerate(configuration.routes):
         skip = (
@@ -71,6 +73,7 @@ def in_force(configuration: Configuration) -> list[Row]:
         rows += _rows(f"rewrite[{i}]", rewrite, ())
     rows += _rows("tenant", configuration.tenant, ())
     rows += dkim_rows(configuration.dkim, time.time())
+    rows += client_rows(configuration.clients)
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
     if configuration.console is not None:

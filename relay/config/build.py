@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from relay.config.client import build_clients, check_named
 from relay.config.configuration import Configuration, ConsoleOptions, RelayOptions
 from relay.config.dkim import DkimBuilder
 from relay.config.findings import Findings
@@ -24,6 +25,7 @@ from relay.receive.options import HEAD_BYTES, Limits
 from relay.spool.options import SpoolOptions
 
 HANDOVER_SOCKET = "handover.sock"
+CLIENTS_FILE = "clients.jsonl"
 SOCKET_PATH_MAX = 107
 """sun_path has 108 bytes with its NUL (unix(7))."""
 
@@ -41,19 +43,22 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     limits = _limits(found, file, relay.receivers)
     routes = build_routes(found, file.route, file.tenant)
     check_reach(found, routes, limits.message_bytes)
+    clients = build_clients(found, file.client, relay.clients_file)
+    check_named(found, routes, clients)
     return Configuration(
         path=path,
         relay=relay,
         spool=spool,
         limits=limits,
         deliverer=given(deliverer, file.deliver),
-        listeners=build_listeners(found, file.listener),
+        listeners=build_listeners(found, file.listener, clients),
         routes=routes,
         rewrites=build_rewrites(found, file.rewrite),
         tenant=build_tenant(found, file.tenant),
         console=_console(found, file),
         dkim=DkimBuilder(found).build(file.dkim),
         credentials=expiry.soonest(found.credentials),
+        clients=clients,
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )
@@ -80,6 +85,7 @@ def _relay(found: Findings, file: File, spool: Path) -> RelayOptions:
         hostname=file.relay.hostname,
         receivers=min(max(cores - 1, 1), 32),
         run=Path(runtime) if runtime else spool / "run",
+        clients_file=found.file(file.relay.clients_file or CLIENTS_FILE),
     )
     if file.relay.run is not None:
         options = replace(options, run=found.file(file.relay.run))
@@ -87,7 +93,7 @@ def _relay(found: Findings, file: File, spool: Path) -> RelayOptions:
         found.warnings.append(
             f'relay.hostname: "{file.relay.hostname}" has no domain; servers may refuse it in EHLO (RFC 5321 section 4.1.1.1)'
         )
-    return given(options, file.relay, skip={"hostname", "run"})
+    return given(options, file.relay, skip={"hostname", "run", "clients_file"})
 
 
 def _console(found: Findings, file: File) -> ConsoleOptions | None:

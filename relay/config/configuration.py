@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.deliver.options import DelivererOptions
+from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.expiry import Credential
 from relay.receive.options import Limits, ListenerOptions, Rewrite
@@ -25,6 +26,8 @@ class RelayOptions:
     drain_s: float = 30.0
     """How long mails in flight may take to end; systemd waits 90 seconds by default."""
     log_level: str = "info"
+    clients_file: Path = Path("clients.jsonl")
+    """What `m365-relay client` edits; there need not be one. Default: beside the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Listener:
     options: ListenerOptions
     certificate: Path | None = None
     key: Path | None = None
+    client_ca_file: Path | None = None
+    client_crl_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Configuration:
     credentials: tuple[Credential, ...] = ()
     """Secrets and certificates in use whose end is known."""
     rewrites: tuple[Rewrite, ...] = ()
+    clients: Clients = field(default_factory=Clients)
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

@@ -54,6 +54,10 @@ class Findings:
         """The file that a key names."""
         return self.folder / name
 
-    def optional_file(self, name: str | None) -> str | None:
+    def optional_path(self, name: str | None) -> Path | None:
         """The same for a key that may be absent."""
+        return None if name is None else self.file(name)
+
+    def optional_file(self, name: str | None) -> str | None:
+        """The same as text."""
         return None if name is None else str(self.file(name))

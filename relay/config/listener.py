@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from relay.config import certificate
+from relay.config.access import check_access, networks
 from relay.config.configuration import Listener
 from relay.config.findings import Findings
 from relay.config.model import ListenerTable
 from relay.config.value import endpoint
 from relay.errors import ConfigurationError
+from relay.identity.client import Clients
 from relay.message.priority import PRIORITIES, Priority
-from relay.receive.options import LOOPBACK, ListenerOptions, ListenerTls
+from relay.receive.options import Auth, ListenerOptions, ListenerTls
 
 
-def build_listeners(found: Findings, tables: list[ListenerTable]) -> tuple[Listener, ...]:
+def build_listeners(found: Findings, tables: list[ListenerTable], clients: Clients) -> tuple[Listener, ...]:
     """The listeners; of use only when no problems were found."""
-    listeners = tuple(_listener(found, f"listener[{i}]", table) for i, table in enumerate(tables))
+    listeners = tuple(_listener(found, f"listener[{i}]", table, clients) for i, table in enumerate(tables))
     seen: dict[tuple[str, int], int] = {}
     for i, listener in enumerate(listeners):
         where = (listener.host, listener.port)
@@ -26,7 +28,7 @@ def build_listeners(found: Findings, tables: list[ListenerTable]) -> tuple[Liste
     return listeners
 
 
-def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
+def _listener(found: Findings, key: str, table: ListenerTable, clients: Clients) -> Listener:
     host, port = endpoint(table.address)
     mode = ListenerTls(table.tls or "none")
     if mode is ListenerTls.NONE and (table.certificate or table.key):
@@ -37,7 +39,6 @@ def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
     private = None if table.key is None else found.file(table.key)
     if chain is not None and mode is not ListenerTls.NONE:
         _check_certificate(found, f"{key}.certificate", table.address, chain, private)
-    _check_networks(found, key, host, table)
     highest = PRIORITIES[table.priority_max or "high"]
     priority = PRIORITIES[table.priority] if table.priority else Priority.NORMAL.capped(highest)
     if priority < highest:
@@ -45,21 +46,26 @@ def _listener(found: Findings, key: str, table: ListenerTable) -> Listener:
             f"{key}.priority",
             f'"{priority.word}" is above priority_max = "{highest.word}"; lower it, or raise that one',
         )
-    return Listener(
-        host,
-        port,
-        ListenerOptions(
-            name=table.address,
-            tls=mode,
-            networks=LOOPBACK if table.networks is None else tuple(table.networks),
-            refuse_bare_lf=bool(table.refuse_bare_lf),
-            refuse_early_talkers=table.refuse_early_talkers is not False,
-            priority=priority,
-            priority_max=highest,
-        ),
-        chain,
-        private,
+    options = ListenerOptions(
+        name=table.address,
+        tls=mode,
+        networks=networks(table.networks),
+        auth=Auth(table.auth or "off"),
+        auth_without_tls=bool(table.auth_without_tls),
+        auth_without_tls_networks=networks(table.auth_without_tls_networks),
+        proxy_networks=tuple(table.proxy_networks or ()),
+        xclient_networks=tuple(table.xclient_networks or ()),
+        refuse_bare_lf=bool(table.refuse_bare_lf),
+        refuse_early_talkers=table.refuse_early_talkers is not False,
+        priority=priority,
+        priority_max=highest,
     )
+    check_access(found, key, table, options, host, clients)
+    authorities = found.optional_path(table.client_ca_file)
+    revoked = found.optional_path(table.client_crl_file)
+    if authorities is not None:
+        _check_authorities(found, f"{key}.client_ca_file", table.address, authorities, revoked)
+    return Listener(host, port, options, chain, private, authorities, revoked)
 
 
 def _check_certificate(found: Findings, key: str, address: str, chain: Path, private: Path | None) -> None:
@@ -71,14 +77,13 @@ def _check_certificate(found: Findings, key: str, address: str, chain: Path, pri
         found.credential(key, credential)
 
 
-def _check_networks(found: Findings, key: str, host: str, table: ListenerTable) -> None:
-    if table.networks is None and not host.startswith("127.") and host != "::1":
-        found.warnings.append(
-            f"{key}.networks: is missing, so only this machine may send through {table.address}; "
-            'name those who may, such as networks = ["10.0.0.0/8"]'
-        )
-    for network in table.networks or ():
-        if network.endswith("/0"):
-            found.warnings.append(
-                f'{key}.networks: "{network}" lets everybody send: an open relay, unless something else keeps them away'
-            )
+def _check_authorities(
+    found: Findings, key: str, address: str, authorities: Path, revoked: Path | None
+) -> None:
+    try:
+        ends = certificate.examine_authorities(f"the listener {address}", authorities, revoked)
+    except ConfigurationError as error:
+        found.problem(key, str(error))
+    else:
+        for each in ends:
+            found.credential(key, each)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
@@ -17,6 +18,7 @@ from relay.config.oauth_table import OAuthTable
 from relay.config.rewrite_table import RewriteTable
 from relay.config.table import Table
 from relay.config.value import (
+    AuthMode,
     CloudName,
     Count,
     Endpoint,
@@ -46,6 +48,7 @@ class RelayTable(Table):
     drain: Seconds | None = None
     run: Text | None = None
     log_level: Level | None = None
+    clients_file: Text | None = None
 
 
 class SpoolTable(Table):
@@ -92,6 +95,13 @@ class ListenerTable(Table):
     certificate: Text | None = None
     key: Text | None = None
     networks: list[Network] | None = None
+    auth: AuthMode | None = None
+    auth_without_tls: bool | None = None
+    auth_without_tls_networks: list[Network] | None = None
+    client_ca_file: Text | None = None
+    client_crl_file: Text | None = None
+    proxy_networks: list[Network] | None = None
+    xclient_networks: list[Network] | None = None
     refuse_bare_lf: bool | None = None
     refuse_early_talkers: bool | None = None
     priority: PriorityWord | None = None
@@ -122,6 +132,9 @@ class LimitsTable(Table):
     streamed_records: Count | None = None
     content_memory: Size | None = None
     large_buffers: Count | None = None
+    logins_waiting: Count | None = None
+    logins_remembered: Count | None = None
+    login_remembered: Seconds | None = None
 
 
 class RouteTable(Table):
@@ -189,6 +202,7 @@ class File(Table):
     rewrite: list[RewriteTable] = Field(default_factory=list)
     tenant: TenantTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
+    client: list[ClientTable] = Field(default_factory=list)
 
 
 TABLES: dict[str, type[Table]] = {
@@ -208,4 +222,5 @@ TABLES: dict[str, type[Table]] = {
     "tenant": TenantTable,
     "dkim": DkimTable,
     "selector": SelectorTable,
+    "client": ClientTable,
 }

@@ -99,6 +99,10 @@ def _is_secret(location: Sequence[int | str]) -> bool:
 
 def _unknown(detail: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> str:
     *parents, key = (step for step in detail["loc"] if isinstance(step, str))
+    if key == "password" and parents[-1:] == ["client"]:
+        return (
+            "a secret does not stand in the configuration; m365-relay client add makes one and keeps its hash"
+        )
     if key in ("password", "client_secret", "key_password"):
         by_file = (
             ""

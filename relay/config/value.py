@@ -140,6 +140,7 @@ Host = Annotated[str, AfterValidator(_host)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 ListenerTls = Literal["none", "starttls", "implicit"]
+AuthMode = Literal["off", "optional", "required"]
 RouteTls = Literal["required", "opportunistic", "none", "implicit"]
 RouteKind = Literal["submission", "connector", "direct", "high-volume", "acs", "smtp"]
 """Of relay.m365.preset.Kind; a test compares."""

@@ -36,6 +36,7 @@ class Credential(Struct, frozen=True):
     remedy: str
     """What to do, as the end of a sentence."""
     first_days: int = FIRST_DAYS
+    """The first stage: with 1, what lives for days is told of on its last."""
 
 
 def of_application(application: Application) -> Credential | None:
@@ -66,8 +67,9 @@ def soonest(credentials: Iterable[Credential]) -> tuple[Credential, ...]:
 
 def stage(credential: Credential, now: float) -> int | None:
     """The narrowest stage that it is in, in days; None while there is time."""
-    left_s = credential.expires_at - now
-    return next((days for days in (*STAGES, credential.first_days) if left_s <= days * DAY_S), None)
+    left_s, first = credential.expires_at - now, credential.first_days
+    stages = (*(days for days in STAGES if days < first), first)
+    return next((days for days in stages if left_s <= days * DAY_S), None)
 
 
 def days_left(credential: Credential, now: float) -> int:

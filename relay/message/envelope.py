@@ -50,7 +50,7 @@ class Envelope(Struct, frozen=True, array_like=True):
     message_id: bytes = b""
     """The Message-ID field's value, for the trace; empty when it could not be read."""
     account: str = ""
-    """Name of the client that proved who it is; empty for one known by its network only."""
+    """Name of the client, by its login, its certificate or a network of its own; empty for one that has no name."""
     priority: Priority = Priority.NORMAL
     campaign: str = ""
     """What the mail belongs to, as its sender calls it; empty: nothing."""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from relay.deliver.options import DelivererOptions
+from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
 from relay.identity.expiry import Credential
@@ -28,6 +29,8 @@ class InheritedListener(Struct, frozen=True):
     options: ListenerOptions
     certificate: str | None = None
     key: str | None = None
+    client_ca_file: str | None = None
+    client_crl_file: str | None = None
 
 
 class Assignment(Struct, frozen=True):
@@ -49,6 +52,8 @@ class Assignment(Struct, frozen=True):
     dkim: tuple[DomainPolicy, ...] = ()
     """Told to receivers only: who does not sign holds no keys."""
     rewrites: tuple[Rewrite, ...] = ()
+    clients: Clients = Clients()
+    """Likewise: whom nobody logs in to holds no hashes."""
     tenant: Tenant = Tenant()
     acted_at: float = 0.0
     """When the administrator started or reloaded the relay, seconds since the epoch."""

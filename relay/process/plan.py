@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from relay.clock import Clock
 from relay.config.configuration import Configuration
+from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.process import assignment, listen
 from relay.process.assignment import Assignment, InheritedListener
@@ -20,6 +21,8 @@ from relay.trace.event import Record
 RECEIVER = "relay.process.receiver"
 DELIVERER = "relay.process.deliverer"
 CONSOLE = "relay.console.main"
+
+NOBODY = Clients()
 
 Endpoint = tuple[str, int, str]
 """Address, port, and for port 0, where the kernel chooses one, whose it is."""
@@ -89,9 +92,9 @@ class Plan:
         """One a core that is free for it."""
         listeners = [self._inherited(index) for index in range(len(self._configuration.listeners))]
         count = self._configuration.relay.receivers
-        keys = self._configuration.dkim
+        keys, clients = self._configuration.dkim, self._configuration.clients
         return [
-            self._seat(RECEIVER, f"receiver-{i}", i, listeners=tuple(listeners), dkim=keys)
+            self._seat(RECEIVER, f"receiver-{i}", i, listeners=tuple(listeners), dkim=keys, clients=clients)
             for i in range(count)
         ]
 
@@ -113,8 +116,15 @@ class Plan:
         return InheritedListener(
             bound.fileno(),
             replace(listener.options, name=listen.name(bound)),
-            None if listener.certificate is None else str(listener.certificate),
-            None if listener.key is None else str(listener.key),
+            *(
+                None if path is None else str(path)
+                for path in (
+                    listener.certificate,
+                    listener.key,
+                    listener.client_ca_file,
+                    listener.client_crl_file,
+                )
+            ),
         )
 
     def _seat(
@@ -124,6 +134,7 @@ class Plan:
         number: int,
         listeners: tuple[InheritedListener, ...] = (),
         dkim: tuple[DomainPolicy, ...] = (),
+        clients: Clients = NOBODY,
         console: int | None = None,
     ) -> Seat:
         configuration = self._configuration
@@ -143,6 +154,7 @@ class Plan:
             listeners=listeners,
             dkim=dkim,
             rewrites=configuration.rewrites,
+            clients=clients,
             tenant=configuration.tenant,
             acted_at=self._clock.now(),
             credentials=configuration.credentials if module == DELIVERER else (),

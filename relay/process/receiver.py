@@ -47,6 +47,7 @@ async def work(life: Life) -> None:
             tuple(each.options for each in told.listeners),
             told.limits,
             told.rewrites,
+            told.clients,
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
         RouteTable(told.routes, told.tenant),
@@ -99,7 +100,12 @@ def _free_slot(spool: SpoolOptions, wish: int) -> tuple[int, Lock] | None:
 def _context(listener: InheritedListener) -> tls.ServerContext | None:
     if listener.options.tls is ListenerTls.NONE or listener.certificate is None:
         return None
-    return tls.server_context(listener.certificate, listener.key)
+    return tls.server_context(
+        listener.certificate,
+        listener.key,
+        client_ca_file=listener.client_ca_file,
+        client_crl_file=listener.client_crl_file,
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ It goes before the first byte of the content, which stays as it is.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from relay.identity.client import ANYTHING, Policy
 from relay.message.envelope import Envelope, Recipient
 from relay.message.priority import Priority
 from relay.message.received import date_field, message_id_field, protocol_name, received_field
@@ -21,7 +22,7 @@ MAX_MESSAGE_ID = 998
 
 @dataclass(slots=True)
 class Origin:
-    """Where the mails of a session come from; changes with EHLO and TLS."""
+    """Where the mails of a session come from; changes with EHLO, TLS and AUTH."""
 
     hostname: str
     """Ours."""
@@ -34,6 +35,10 @@ class Origin:
     """Of a mail that asks for none."""
     priority_max: Priority = Priority.HIGH
     """The highest that one may ask for."""
+    account: str = ""
+    """Name of the client, where it is known by one."""
+    is_logged_in: bool = False
+    policy: Policy = ANYTHING
 
 
 def accept(
@@ -55,7 +60,9 @@ def accept(
     people see it; `streamed_bytes` are in the spool already, in the other records.
     """
     header, wishes = intake.header, intake.wishes
-    protocol = protocol_name(esmtp=origin.is_extended, tls=bool(origin.tls), utf8=mail.is_utf8)
+    protocol = protocol_name(
+        esmtp=origin.is_extended, tls=bool(origin.tls), auth=origin.is_logged_in, utf8=mail.is_utf8
+    )
     head = bytearray(
         received_field(
             helo=origin.helo,
@@ -94,6 +101,7 @@ def accept(
         mail.ret,
         mail.envid,
         message_id[:MAX_MESSAGE_ID],
+        origin.account,
         priority=_priority(origin, mail, wishes.priority),
         campaign=wishes.campaign,
         original_sender=None if sender == mail.sender else mail.sender,

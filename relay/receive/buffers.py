@@ -23,6 +23,55 @@ class Buffer:
         self.size = size
 
 
+class Inbox:
+    """What a session has read and not yet understood: in a small buffer of its own, in a large one while content comes."""
+
+    __slots__ = ("_lender", "_small", "buffer", "end")
+
+    def __init__(self, lender: "Buffers") -> None:
+        self._lender = lender
+        self._small = self.buffer = Buffer(SMALL_BYTES)
+        self.end = 0
+        """Of the bytes in the buffer."""
+
+    @property
+    def room(self) -> memoryview:
+        """Where the next bytes go."""
+        return self.buffer.view[self.end :] if self.end else self.buffer.view
+
+    @property
+    def is_full(self) -> bool:
+        """Nothing more can be read."""
+        return self.end == self.buffer.size
+
+    def keep(self, start: int, *, wants_large: bool) -> None:
+        """Move what begins at `start` to the front, into a large buffer or back into the small one, if that can be."""
+        left = self.end - start
+        if wants_large is (self.buffer is self._small):
+            self._swap(start, left, wants_large)
+        elif left and start:
+            # They may overlap; a memoryview moves bytes as memmove does.
+            self.buffer.view[:left] = self.buffer.view[start : self.end]
+        self.end = left
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        if self.buffer is not self._small:
+            self._lender.give_back(self.buffer)
+            self.buffer = self._small
+        self.end = 0
+
+    def _swap(self, start: int, left: int, wants_large: bool) -> None:
+        old = self.buffer
+        new = self._lender.borrow() if wants_large else self._small
+        if new is None or left > new.size:
+            new = old
+        new.view[:left] = old.view[start : start + left]
+        self.buffer = new
+        if old is not new and old is not self._small:
+            self._lender.give_back(old)
+
+
 class Buffers:
     """The large buffers of a process, at most `limit` of them lent at a time."""
 

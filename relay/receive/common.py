@@ -1,16 +1,19 @@
 """What the sessions of one receiver share: options, the doors to the other packages, counts and the time."""
 
 import asyncio
+import secrets
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Protocol
 
 from relay.clock import Clock
 from relay.errors import SpoolError
+from relay.identity.directory import Directory
 from relay.message.queue_id import QueueIdSource
 from relay.receive import policy
 from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
+from relay.receive.logins import Logins
 from relay.receive.options import ReceiverOptions
 from relay.receive.rewrite import Rewrites
 from relay.route.table import RouteTable
@@ -67,6 +70,8 @@ class Common:
         self.handover = handover
         self.dkim = dkim
         """Signs what has a policy; None: no domain has one."""
+        self.directory = Directory(options.clients, secrets.token_bytes)
+        self.logins = Logins(self.directory, options.limits, loop, clock, secrets.token_bytes)
         self.record = record
         self.clock = clock
         self.ids = QueueIdSource(options.slot, clock)

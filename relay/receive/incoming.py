@@ -105,7 +105,7 @@ class Incoming:
         if self._error is not None:
             self.abandon()
             return judge_commit(self._error)
-        intake = take(content, self._chunks == 1, rule, common.limits)
+        intake = take(content, self._chunks == 1, rule, common.limits, origin.policy)
         if isinstance(intake, Reply):
             self.abandon()
             return intake
@@ -234,6 +234,7 @@ class Incoming:
                 UNSET if original is None else original.decode("utf-8", "replace"),
                 self._original_from.decode("utf-8", "replace") or UNSET,
                 self._from_left or UNSET,
+                envelope.account or UNSET,
             )
         )
         return Reply(250, "2.0.0", f"queued as {name}")

@@ -8,6 +8,7 @@ the signature among them, sees the mail as it will be sent.
 
 from msgspec import Struct
 
+from relay.identity.client import ANYTHING, Policy
 from relay.message.edit import Edit, apply
 from relay.message.from_field import author_of
 from relay.message.header import Header
@@ -15,6 +16,7 @@ from relay.message.own_field import NOTHING, Unreadable, Wishes, own_fields, rea
 from relay.receive.options import Limits
 from relay.receive.policy import HEADER_CUT, judge_header
 from relay.receive.rewrite import Rule
+from relay.receive.sender_rule import judge_author
 from relay.smtp.reply import Reply
 
 
@@ -30,15 +32,18 @@ class Intake(Struct, frozen=True):
     """Why From could not be rewritten although a rule speaks of the sender; empty when it was, or need not be."""
 
 
-def take(content: bytearray, is_whole: bool, rule: Rule | None, limits: Limits) -> Intake | Reply:
+def take(
+    content: bytearray, is_whole: bool, rule: Rule | None, limits: Limits, policy: Policy = ANYTHING
+) -> Intake | Reply:
     """Judge and change the beginning of a mail, in place; or the reply that refuses it.
 
-    `is_whole`: it is all of the mail. `rule` speaks of the envelope's sender.
+    `is_whole`: it is all of the mail. `rule` speaks of the envelope's sender, `policy` of From
+    as the client wrote it.
     """
     # One byte beyond the limit tells a header that is too long from one that just fits.
     limit = limits.header_bytes + 1
     header = Header.of(content, limit)
-    refusal = judge_header(header, limits)
+    refusal = judge_header(header, limits) or judge_author(policy, header)
     if refusal is not None:
         return refusal
     own = own_fields(header.scan)

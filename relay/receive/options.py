@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from relay.identity.client import Clients
 from relay.message.priority import Priority
 from relay.smtp.server import ServerOptions
 from relay.spool.change import MAX_RECORD_BYTES
@@ -16,6 +17,17 @@ class ListenerTls(Enum):
     """Offered, not demanded (RFC 3207)."""
     IMPLICIT = "implicit"
     """From the first byte (RFC 8314)."""
+
+
+class Auth(Enum):
+    """What clients of a listener must do before they send."""
+
+    OFF = "off"
+    """Nothing; there is no AUTH."""
+    OPTIONAL = "optional"
+    """They may log in."""
+    REQUIRED = "required"
+    """They must be known: by a login, a certificate or the network of a client."""
 
 
 OWN_FIELDS_BYTES = 16_384
@@ -33,7 +45,17 @@ class ListenerOptions:
     """As events name it: the address it listens at."""
     tls: ListenerTls = ListenerTls.NONE
     networks: tuple[str, ...] = LOOPBACK
-    """Who may send: networks in CIDR form. A relay that serves everybody is an open relay, so the default is this machine."""
+    """Who may connect, and send unless `auth` is required: networks in CIDR form. A relay that serves everybody is an open
+    relay, so the default is this machine. The networks of clients are served besides."""
+    auth: Auth = Auth.OFF
+    auth_without_tls: bool = False
+    """Offer AUTH where everybody on the way can listen: for machines that know no TLS."""
+    auth_without_tls_networks: tuple[str, ...] = LOOPBACK
+    """To whom, then."""
+    proxy_networks: tuple[str, ...] = ()
+    """Proxies that begin each connection with a PROXY header (version 1 or 2) and are believed."""
+    xclient_networks: tuple[str, ...] = ()
+    """Proxies that may say XCLIENT and are believed."""
     refuse_bare_lf: bool = False
     """Refuse content with an LF that has no CR; else it becomes CRLF (scripts that print mails write bare LF)."""
     refuse_early_talkers: bool = True
@@ -91,6 +113,12 @@ class Limits:
     """Of all mails that are coming in, in memory; above, 452 at MAIL. Those under way go on, each with 1 MiB at most."""
     large_buffers: int = 256
     """Of 64 KiB, for sessions that read content: 16 MiB. Further sessions read with their own 4 KiB."""
+    logins_waiting: int = 256
+    """Passwords that wait to be checked, 20 ms each and so 5 s in all: whoever comes later is told to come again (454)."""
+    logins_remembered: int = 4_096
+    """Logins that succeeded and need no check for a while. 200 bytes each; an installation has some dozens."""
+    login_remembered_s: float = 300.0
+    """For so long: an application that logs in for every mail costs microseconds, not 20 ms."""
 
     def share(self, receivers: int) -> "Limits":
         """One receiver's part, so that all of them together never exceed a limit that counts over sessions.
@@ -104,6 +132,7 @@ class Limits:
             connections_per_address=max(1, self.connections_per_address // receivers),
             content_bytes=self.content_bytes // receivers,
             large_buffers=self.large_buffers // receivers,
+            logins_waiting=max(1, self.logins_waiting // receivers),
         )
 
 
@@ -132,6 +161,7 @@ class ReceiverOptions:
     limits: Limits = field(default_factory=Limits)
     rewrites: tuple[Rewrite, ...] = ()
     """The first that matches counts."""
+    clients: Clients = field(default_factory=Clients)
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from relay.clock import Clock
 from relay.identity.dkim import KeyRing
+from relay.receive.accepting import accept_forever
 from relay.receive.common import Announce, Committer, Common
 from relay.receive.dkim import Dkim
-from relay.receive.implicit import accept_forever
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.session import Listener, Session
 from relay.receive.signer_thread import SignerThread
 from relay.receive.signing import Signing
+from relay.receive.visitor import Access
 from relay.route.table import RouteTable
 from relay.spool.spool import Spool
 from relay.tls import ServerContext
@@ -55,7 +56,12 @@ class Receiver:
         dkim = Dkim(keys, signing or SignerThread(loop), record) if keys else None
         self._common = Common(options, loop, routes, committer, handover, record, clock, dkim)
         self._listeners = [
-            Listener(listener, server_options(options, listener), contexts[index] if contexts else None)
+            Listener(
+                listener,
+                server_options(options, listener),
+                contexts[index] if contexts else None,
+                Access(listener, self._common.directory),
+            )
             for index, listener in enumerate(options.listeners)
         ]
         self._servers: list[asyncio.Server] = []
@@ -112,10 +118,11 @@ class Receiver:
             self._timer.cancel()
         if common.dkim is not None:
             common.dkim.close()
+        common.logins.close()
 
     async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common
-        if listener.options.tls is ListenerTls.IMPLICIT:
+        if listener.options.tls is ListenerTls.IMPLICIT or listener.options.proxy_networks:
             accepting = accept_forever(sock, listener, common, BACKLOG)
             self._accepting.append(common.loop.create_task(accepting))
             return

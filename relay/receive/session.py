@@ -18,18 +18,21 @@ from typing import cast
 from relay.message.envelope import Recipient
 from relay.receive import policy
 from relay.receive.accept import Origin
-from relay.receive.buffers import SMALL_BYTES, Buffer
+from relay.receive.buffers import Inbox
 from relay.receive.common import Common
 from relay.receive.incoming import Incoming
-from relay.receive.options import ListenerOptions, ListenerTls
+from relay.receive.logins import WELCOME, Granted, Verdict, login_event
+from relay.receive.options import Auth, ListenerOptions, ListenerTls
 from relay.receive.rewrite import Rule
-from relay.route.network import Networks
+from relay.receive.visitor import Access, Visitor
 from relay.route.table import Possible
 from relay.smtp.command import MailCommand, RcptCommand
 from relay.smtp.reply import Reply
+from relay.smtp.sasl_server import Login
 from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
+from relay.smtp.xclient import XClient
 from relay.spool.change import MAX_RECORD_BYTES
-from relay.tls import ServerContext, describe, explain
+from relay.tls import ServerContext, describe, explain, peer_certificate
 from relay.trace.event import CommandRefused, SessionEnded, SessionRefused
 
 LINGER_S = 3.0
@@ -42,7 +45,7 @@ class Listener:
     """What all sessions of one listener share."""
 
     def __init__(
-        self, options: ListenerOptions, server: ServerOptions, context: ServerContext | None
+        self, options: ListenerOptions, server: ServerOptions, context: ServerContext | None, access: Access
     ) -> None:
         """`context` is needed unless the listener's `tls` is none."""
         if (context is None) != (options.tls is ListenerTls.NONE):
@@ -50,22 +53,26 @@ class Listener:
         self.options = options
         self.server = server
         self.context = context
-        self.networks = Networks(options.networks)
+        self.access = access
 
 
 class Session(asyncio.BufferedProtocol):
     """From accept to close. Its methods are called by the loop, the receiver and its own mail."""
 
     __slots__ = (
-        "_active_at", "_body_hash", "_buffer", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
-        "_end", "_eof", "_held", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
-        "_recipients", "_rule", "_sender", "_server", "_since", "_small", "_started", "_transaction_since", "_transport", "_unwritable",
+        "_active_at", "_body_hash", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
+        "_eof", "_held", "_inbox", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
+        "_recipients", "_rule", "_sender", "_server", "_since", "_started", "_transaction_since", "_transport", "_unwritable",
+        "_visitor",
     )  # fmt: skip
 
-    def __init__(self, common: Common, listener: Listener) -> None:
+    def __init__(self, common: Common, listener: Listener, address: str = "") -> None:
+        """`address`: whose connection it is, where a proxy has said so."""
         self._common = common
         self._listener = listener
-        self._server = Server(listener.server)
+        has_auth = listener.options.auth is not Auth.OFF
+        self._server = Server(listener.server, common.logins if has_auth else None)
+        self._visitor = Visitor(listener.access, address)
         self._body_hash = None if common.dkim is None else common.dkim.body_hash()
         if self._body_hash is not None:
             self._server.hash_body(self._body_hash)
@@ -77,8 +84,7 @@ class Session(asyncio.BufferedProtocol):
             priority=listener.options.priority,
             priority_max=listener.options.priority_max,
         )
-        self._small = self._buffer = Buffer(SMALL_BYTES)
-        self._end = 0
+        self._inbox = Inbox(common.buffers)
         self._received = 0
         self._held = 0
         self._recipients: list[Recipient] = []
@@ -107,7 +113,9 @@ class Session(asyncio.BufferedProtocol):
         """Greet, refuse, or start TLS."""
         self._transport = cast(asyncio.Transport, transport)  # a stream's transport is one
         peer = transport.get_extra_info("peername")
-        self._client = self._origin.client = peer[0] if peer else ""
+        self._visitor = Visitor(self._listener.access, self._visitor.peer or (peer[0] if peer else ""))
+        self._server.offers_xclient = self._listener.access.may_speak_for_others(self._visitor.peer)
+        self._serve_address()
         refusal = self._refusal()
         self._common.add(self, self._client)
         if refusal is not None:
@@ -120,13 +128,13 @@ class Session(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Never empty: reading is paused before the buffer is full."""
-        return self._buffer.view[self._end :] if self._end else self._buffer.view
+        return self._inbox.room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come."""
         self._received += nbytes
         self._active_at = self._common.now
-        self._end += nbytes
+        self._inbox.end += nbytes
         self._advance()
 
     def eof_received(self) -> bool:
@@ -143,8 +151,8 @@ class Session(asyncio.BufferedProtocol):
         if self._incoming is not None:
             self._incoming.disown()
             self._incoming = None
-        self._return_buffer()
-        self._common.leave(self, self._client)
+        self._inbox.close()
+        self._common.leave(self, self._visitor.peer)
         reason = self._reason or (f"connection lost: {exc}" if exc else "client closed")
         self._common.record(
             SessionEnded(
@@ -221,7 +229,7 @@ class Session(asyncio.BufferedProtocol):
 
     def _advance(self) -> None:
         """Take from the buffer all that can be taken, and write all replies at once."""
-        server, buffer, start, end = self._server, self._buffer, 0, self._end
+        server, buffer, start, end = self._server, self._inbox.buffer, 0, self._inbox.end
         while not self._unwritable:
             event = server.next_event(buffer.data, start, end)
             start = server.position
@@ -230,7 +238,7 @@ class Session(asyncio.BufferedProtocol):
             self._handle(event)
         if server.is_reading_content:
             self._stream()
-        self._settle_buffer(start)
+        self._settle_inbox(start)
         if self._draining:
             self._leave_when_idle()
         self._flush()
@@ -242,6 +250,10 @@ class Session(asyncio.BufferedProtocol):
             self._rcpt(event)
         elif isinstance(event, MailCommand):
             self._mail(event)
+        elif isinstance(event, Login):
+            self._login(event)
+        elif isinstance(event, XClient):
+            self._speak_for(event)
         elif event is Signal.END_OF_CONTENT:
             self._finish()
         elif event is Signal.START_TLS:
@@ -252,19 +264,56 @@ class Session(asyncio.BufferedProtocol):
     def _mail(self, command: MailCommand) -> None:
         self._recipients = []
         self._transaction_since = self._common.now
+        self._visitor.stamp(self._origin)
         common = self._common
         rule = self._rule = common.rewrites.find(command.sender, self._client)
         self._sender = command.sender if rule is None else rule.address_for(command.sender)
         reply = policy.judge_mail(common.committer.refusing, common.content_bytes, common.limits)
         if command.mt_priority is not None and reply.is_positive:
             reply = policy.judge_priority(command.mt_priority, self._origin.priority_max)
-        self._server.answer(reply)
+        refusal = self._visitor.judge_mail(command.sender, is_tls=self._server.is_tls)
+        self._server.answer(refusal or reply)
+
+    def _login(self, event: Login) -> None:
+        """Who it is may take a while; what is pipelined behind it waits."""
+
+        def judged(verdict: Verdict) -> None:
+            if self._transport is not None:
+                self._answer_login(event, verdict)
+                self._advance()
+
+        verdict = self._common.logins.judge(event, self._client, judged)
+        if verdict is not None:
+            self._answer_login(event, verdict)
+
+    def _answer_login(self, event: Login, verdict: Verdict) -> None:
+        self._active_at = self._common.now
+        self._common.record(login_event(event, verdict, self._client, self._listener.options.name))
+        if isinstance(verdict, Granted):
+            self._visitor.logged_in(verdict.client)
+            self._server.answer(WELCOME)
+        else:
+            self._server.answer(verdict.reply)
+
+    def _speak_for(self, event: XClient) -> None:
+        """A proxy names its client: as if that one had connected."""
+        is_served = self._visitor.speaks_for(event.address)
+        self._serve_address()
+        if is_served:
+            self._server.answer(self._server.greeting)
+        else:
+            self._turn_away(policy.CLIENT_NOT_ALLOWED)
+
+    def _serve_address(self) -> None:
+        self._client = self._origin.client = self._visitor.address
+        self._server.login.without_tls = self._listener.access.may_log_in_without_tls(self._client)
 
     def _rcpt(self, command: RcptCommand) -> None:
         mail = self._server.mail
         assert mail is not None
         # The rewritten sender chooses the route: it is the one that the next hop must take.
-        found = self._common.routes.possible(self._sender, command.recipient, self._origin.client)
+        origin = self._origin
+        found = self._common.routes.possible(self._sender, command.recipient, origin.client, origin.account)
         reply = policy.judge_recipient(found, mail.size)
         if isinstance(found, Possible) and reply is policy.RECIPIENT_OK:
             self._recipients.append(
@@ -319,37 +368,13 @@ class Session(asyncio.BufferedProtocol):
         self._common.content_bytes += size - self._held
         self._held = size
 
-    def _settle_buffer(self, start: int) -> None:
+    def _settle_inbox(self, start: int) -> None:
         """Make room for the next read; pause reading where there is none or none is wanted."""
-        left = self._end - start
-        if self._server.phase is Phase.CLOSED:
-            left = 0
-        wants_large = self._server.is_reading_content
-        if wants_large is (self._buffer is self._small):
-            self._swap_buffer(start, left, wants_large)
-        elif left and start:
-            # They may overlap; a memoryview moves bytes as memmove does.
-            self._buffer.view[:left] = self._buffer.view[start : self._end]
-        self._end = left
-        congested = self._incoming is not None and self._incoming.is_congested
-        self._pause(congested or left == self._buffer.size)
-
-    def _swap_buffer(self, start: int, left: int, wants_large: bool) -> None:
-        """Between the small and a large buffer, with the bytes that are left, if that can be."""
-        old = self._buffer
-        new = self._common.buffers.borrow() if wants_large else self._small
-        if new is None or left > new.size:
-            new = old
-        new.view[:left] = old.view[start : start + left]
-        self._buffer = new
-        if old is not new and old is not self._small:
-            self._common.buffers.give_back(old)
-
-    def _return_buffer(self) -> None:
-        if self._buffer is not self._small:
-            self._common.buffers.give_back(self._buffer)
-            self._buffer = self._small
-        self._end = 0
+        inbox, server = self._inbox, self._server
+        if server.phase is Phase.CLOSED:
+            start = inbox.end
+        inbox.keep(start, wants_large=server.is_reading_content)
+        self._pause(inbox.is_full or (self._incoming is not None and self._incoming.is_congested))
 
     def _pause(self, wanted: bool) -> None:
         if wanted is self._paused or self._transport is None:
@@ -406,6 +431,7 @@ class Session(asyncio.BufferedProtocol):
     def _secured(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._origin.tls = describe(transport)
+        self._visitor.secured(peer_certificate(transport))
         self._server.tls_started()
 
     # The end
@@ -413,7 +439,7 @@ class Session(asyncio.BufferedProtocol):
     def _refusal(self) -> Reply | None:
         """Who is not served at all."""
         options = self._listener.options
-        if not self._listener.networks.allow(self._client):
+        if not self._listener.access.may_connect(self._client):
             return policy.CLIENT_NOT_ALLOWED
         if options.refuse_early_talkers and options.tls is not ListenerTls.IMPLICIT and self._has_spoken():
             return policy.EARLY_TALKER
@@ -438,14 +464,14 @@ class Session(asyncio.BufferedProtocol):
         self._reason = self._reason or str(reply)
         self._drop_mail()
         self._server.close(reply)
-        self._settle_buffer(self._end)
+        self._settle_inbox(self._inbox.end)
         if self._unwritable:
             self._abort()
         self._flush()
 
     def _leave_when_idle(self) -> None:
         server = self._server
-        if server.phase is Phase.COMMAND and server.mail is None:
+        if server.phase in (Phase.COMMAND, Phase.AUTH) and server.mail is None:
             self._reason = self._reason or "the relay shuts down"
             server.close(policy.SHUTTING_DOWN)
 

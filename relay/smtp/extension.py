@@ -3,9 +3,11 @@
 What a client makes of a server's reply stands in `relay.smtp.offer`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.smtp.reply import Reply
+from relay.smtp.xclient import ATTRIBUTES as XCLIENT_ATTRIBUTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,9 @@ class Extensions:
     max_mails: int
     max_recipients: int
     starttls: bool
+    mechanisms: Sequence[str] = ()
+    """Of AUTH; none: it is not offered to this client, or not yet."""
+    xclient: bool = False
 
 
 def ehlo_reply(hostname: str, client: str, extensions: Extensions) -> Reply:
@@ -36,5 +41,9 @@ def ehlo_reply(hostname: str, client: str, extensions: Extensions) -> Reply:
     ]
     if extensions.starttls:
         keywords.append("STARTTLS")
+    if extensions.mechanisms:
+        keywords.append(f"AUTH {' '.join(extensions.mechanisms)}")
+    if extensions.xclient:
+        keywords.append(f"XCLIENT {' '.join(XCLIENT_ATTRIBUTES)}")
     keywords.append("HELP")
     return Reply(250, "", tuple(keywords))

@@ -1,4 +1,4 @@
-"""The server's side of an SMTP session, without I/O (RFC 5321, 2920, 3030, 3207).
+"""The server's side of an SMTP session, without I/O (RFC 5321, 2920, 3030, 3207, 4954).
 
 Pull style. The driver owns the bytes it has read and asks for what they mean:
 
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from relay._fastpath import BodyHash
+from relay.smtp.authentication import NOT_OFFERED, Authentication
 from relay.smtp.command import (
     MailCommand,
     RcptCommand,
@@ -32,6 +33,8 @@ from relay.smtp.command import (
 from relay.smtp.content import ContentReader
 from relay.smtp.extension import Extensions, ehlo_reply
 from relay.smtp.reply import Reply
+from relay.smtp.sasl_server import Doorkeeper, Login, Step
+from relay.smtp.xclient import XClient, parse_xclient
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Phase(Enum):
     COMMAND = auto()
     DATA = auto()
     CHUNK = auto()
+    AUTH = auto()
+    """A line of a login."""
     ANSWER = auto()
     """An event waits for its answer; bytes wait."""
     CLOSED = auto()
@@ -75,18 +80,22 @@ class Signal(Enum):
     """Send the output, start TLS, then call `tls_started`."""
 
 
-Event = MailCommand | RcptCommand | Signal
+Event = MailCommand | RcptCommand | Login | XClient | Signal
 
 
 class Server:
     """One session. Attributes are for reading."""
 
     __slots__ = (
-        "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for", "helo", "is_chunked",
-        "is_extended", "is_tls", "mail", "mails", "phase", "position", "recipients", "refused", "said_quit",
+        "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for",
+        "helo", "is_chunked", "is_extended", "is_tls", "login", "mail", "mails", "offers_xclient", "phase", "position",
+        "recipients", "refused", "said_quit",
     )  # fmt: skip
 
-    def __init__(self, options: ServerOptions, *, is_tls: bool = False) -> None:
+    def __init__(
+        self, options: ServerOptions, doorkeeper: Doorkeeper | None = None, *, is_tls: bool = False
+    ) -> None:
+        """`doorkeeper` None: there is no AUTH."""
         self._options = options
         self._content = ContentReader(
             refuse_bare_lf=options.refuse_bare_lf,
@@ -102,6 +111,9 @@ class Server:
         self.position = 0
         """Index of the first byte that `next_event` has not taken."""
         self.is_tls = is_tls
+        self.login = Authentication(doorkeeper)
+        self.offers_xclient = False
+        """The client is a proxy that may speak for others. The driver's to say."""
         self.helo = b""
         self.is_extended = False
         self.mail: MailCommand | None = None
@@ -123,6 +135,11 @@ class Server:
         return self._content.decoded
 
     @property
+    def greeting(self) -> Reply:
+        """The banner."""
+        return Reply(220, "", f"{self._options.hostname} ESMTP m365-relay")
+
+    @property
     def has_output(self) -> bool:
         """Replies wait to be taken."""
         return bool(self._out)
@@ -139,8 +156,8 @@ class Server:
         return out
 
     def greet(self) -> None:
-        """The banner. The driver calls it when it has decided to serve this client."""
-        self._say(Reply(220, "", f"{self._options.hostname} ESMTP m365-relay"))
+        """The driver calls it when it has decided to serve this client."""
+        self._say(self.greeting)
 
     def close(self, reply: Reply) -> None:
         """Say why, and read nothing more."""
@@ -150,16 +167,14 @@ class Server:
     def tls_started(self) -> None:
         """The handshake is done. RFC 3207 section 4.2: forget all that was said before it."""
         self.is_tls = True
-        self.helo = b""
-        self.is_extended = False
-        self._end_transaction()
+        self._forget(b"", is_extended=False)
         self.phase = Phase.COMMAND
 
     def next_event(self, buffer: bytearray, start: int, end: int) -> Event | None:
         """What buffer[start:end] begins with, or None when more bytes are needed, an answer is due or all is said."""
         self.position = start
         while True:
-            if self.phase is Phase.COMMAND:
+            if self.phase is Phase.COMMAND or self.phase is Phase.AUTH:
                 eol = buffer.find(b"\n", self.position, end)
                 if eol == -1:
                     self._skip_overlong(end)
@@ -191,6 +206,14 @@ class Server:
         elif isinstance(event, MailCommand):
             self.mail = event if reply.is_positive else None
             self._answer("MAIL", reply)
+        elif isinstance(event, Login):
+            self.login.is_done = reply.is_positive
+            self._say(reply)
+            self._count_error(reply.is_permanent)
+        elif isinstance(event, XClient):
+            if reply.is_positive:
+                self._forget(event.helo, is_extended=event.is_extended)
+            self._answer("XCLIENT", reply)
         else:
             assert event is Signal.END_OF_CONTENT, "an answer without a question"
             if reply.is_positive:
@@ -214,6 +237,8 @@ class Server:
             self.close(Reply(500, "5.5.2", "A command ends with CRLF, not with a bare LF"))
             self.refused.append(("", Reply(500, "5.5.2", "bare LF")))
             return None
+        if self.phase is Phase.AUTH:
+            return self._take_login_line(line)
         if self._overlong or len(line) > self._options.command_line_bytes + 1:
             self._overlong = False
             return self._refuse("", Reply(500, "5.5.2", "The command line is too long"))
@@ -316,7 +341,12 @@ class Server:
         if is_extended:
             starttls = options.starttls and not self.is_tls
             limits = Extensions(
-                options.message_bytes, options.mails_per_session, options.recipients_per_message, starttls
+                options.message_bytes,
+                options.mails_per_session,
+                options.recipients_per_message,
+                starttls,
+                self.login.offered(is_tls=self.is_tls),
+                self.offers_xclient,
             )
             self._say(ehlo_reply(options.hostname, name.decode(), limits))
         else:
@@ -367,8 +397,41 @@ class Server:
         self.phase = Phase.ANSWER
         return Signal.START_TLS
 
+    # AUTH (RFC 4954)
+
+    def _auth(self, rest: bytes, more_follows: bool) -> Event | None:
+        in_transaction = self.mail is not None
+        return self._take_step(
+            self.login.begin(
+                rest, is_tls=self.is_tls, is_extended=self.is_extended, in_transaction=in_transaction
+            )
+        )
+
+    def _take_login_line(self, line: bytes) -> Event | None:
+        is_too_long = self._overlong or len(line) > self._options.command_line_bytes + 1
+        self._overlong = False
+        return self._take_step(self.login.take(line[:-1], is_too_long=is_too_long))
+
+    def _take_step(self, step: Step) -> Event | None:
+        if isinstance(step, Login):
+            return self._ask(step)
+        if step.is_intermediate:
+            self.phase = Phase.AUTH
+            self._say(step)
+            return None
+        self.phase = Phase.COMMAND
+        return self._refuse("AUTH", step)
+
+    def _xclient(self, rest: bytes, more_follows: bool) -> Event | None:
+        if not self.offers_xclient:
+            return self._not_offered(rest, more_follows)
+        if self.mail is not None:
+            return self._refuse("XCLIENT", Reply(503, "5.5.1", "A transaction is open"))
+        command = parse_xclient(rest)
+        return self._refuse("XCLIENT", command) if isinstance(command, Reply) else self._ask(command)
+
     def _not_offered(self, rest: bytes, more_follows: bool) -> Event | None:
-        return self._refuse("", Reply(502, "5.5.1", "The command is not offered here"))
+        return self._refuse("", NOT_OFFERED)
 
     # Content
 
@@ -413,16 +476,25 @@ class Server:
         """A fault of the client's; too many of them end the session. No event, as a convenience."""
         self._answer(command, reply)
         # What follows from a MAIL that was refused, as in a pipelined group, is no further fault.
-        if reply is not _NO_TRANSACTION and reply is not _NO_RECIPIENTS:
-            self._errors += 1
+        self._count_error(reply is not _NO_TRANSACTION and reply is not _NO_RECIPIENTS)
+        return None
+
+    def _count_error(self, is_one: bool) -> None:
+        self._errors += is_one
         if self._errors > self._options.errors_per_session and self.phase is not Phase.CLOSED:
             self.close(Reply(421, "4.7.0", "Too many errors"))
-        return None
 
     def _abort(self) -> Event | None:
         was_open = self.mail is not None
         self._end_transaction()
         return Signal.RESET if was_open else None
+
+    def _forget(self, helo: bytes, *, is_extended: bool) -> None:
+        """As if the client had just come, and said no more than this."""
+        self.helo = helo
+        self.is_extended = is_extended
+        self.login.forget()
+        self._end_transaction()
 
     def _end_transaction(self) -> None:
         self.mail = None
@@ -449,7 +521,8 @@ _COMMANDS: dict[bytes, Callable[[Server, bytes, bool], Event | None]] = {
     b"QUIT": Server._quit,
     b"STARTTLS": Server._starttls,
     b"EXPN": Server._not_offered,
-    b"AUTH": Server._not_offered,
+    b"AUTH": Server._auth,
+    b"XCLIENT": Server._xclient,
     b"ETRN": Server._not_offered,
     b"TURN": Server._not_offered,
 }

@@ -72,7 +72,31 @@ class Accepted(_Event, frozen=True):
     """The address in From before it was rewritten."""
     from_left: str | UnsetType = UNSET
     """Why From could not be rewritten although a rule speaks of the sender."""
+    account: str | UnsetType = UNSET
+    """Name of the client that sent it, where it has one."""
     level: Level = "info"
+
+
+class LoginSucceeded(_Event, frozen=True):
+    """A client logged in; told at debug when it has done so a moment ago."""
+
+    client: str
+    listener: str
+    account: str
+    mechanism: str
+    level: Level = "info"
+
+
+class LoginFailed(_Event, frozen=True):
+    """Somebody did not get in. Whoever types the password in place of the name writes it here."""
+
+    client: str
+    listener: str
+    username: str
+    """As given, in printable characters and cut."""
+    mechanism: str
+    reason: str
+    level: Level = "warning"
 
 
 class SigningFailed(_Event, frozen=True):
@@ -431,6 +455,8 @@ Event = (
     | SessionEnded
     | CommandRefused
     | Accepted
+    | LoginSucceeded
+    | LoginFailed
     | SigningFailed
     | Delivered
     | Deferred

@@ -50,6 +50,8 @@ LABELLED = {
     "sessions": ("listener", "Client sessions that ended."),
     "sessions_refused": ("listener", "Clients turned away before their first command."),
     "commands_refused": ("code", "Replies with 4xx or 5xx, by code."),
+    "logins": ("mechanism", "Logins of clients that succeeded."),
+    "login_failures": ("reason", "Logins of clients that failed."),
     "signing_failures": ("domain", "Mails that DKIM should sign and could not."),
     "processes_ended": ("role", "Child processes that ended."),
 }

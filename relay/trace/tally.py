@@ -92,6 +92,12 @@ class Tally:
         self._add("bytes_accepted", event.size)
         self._observe("accept_seconds", SECONDS, event.seconds)
 
+    def _login_succeeded(self, event: events.LoginSucceeded) -> None:
+        self._add_labelled("logins", event.mechanism)
+
+    def _login_failed(self, event: events.LoginFailed) -> None:
+        self._add_labelled("login_failures", event.reason)
+
     def _signing_failed(self, event: events.SigningFailed) -> None:
         self._add_labelled("signing_failures", event.domain)
 
@@ -176,6 +182,8 @@ class Tally:
     # Values take the event of their key; a type that says so per entry does not exist, hence `...`.
     _by_type: ClassVar[dict[type[object], Callable[..., None]]] = {
         events.Accepted: _accepted,
+        events.LoginSucceeded: _login_succeeded,
+        events.LoginFailed: _login_failed,
         events.SigningFailed: _signing_failed,
         events.Delivered: _delivered,
         events.Deferred: _deferred,

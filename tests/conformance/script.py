@@ -1,7 +1,9 @@
 """Dialogue scripts: what the client says and what the server must say.
 
 # a comment
-O: recipients_per_message 2       a limit, see relay.receive.options.Limits; or refuse_bare_lf 1
+O: recipients_per_message 2       a limit, see relay.receive.options.Limits; or a key of the listener:
+                                  refuse_bare_lf 1, auth required, auth_without_tls 1, xclient_networks 127.0.0.1/32
+O: client erp                     one of tests.fakes.clients is known
 C: MAIL FROM:<a@example.com>      sent with CRLF; C lines in a row leave in one write
 C- NOOP\\n                         sent as it stands, with Python's escapes (so are C lines)
 S: 250 2.1.0 Sender ok            one line of a reply, exactly
@@ -12,10 +14,13 @@ S<                                the server closes
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from relay.receive.options import Limits, ListenerOptions
+from relay.identity.client import Clients
+from relay.receive.options import Auth, Limits, ListenerOptions
+from tests.fakes.clients import ERP, LEFT, LOCAL, SEED
 
 DIALOGS = sorted((Path(__file__).parent / "dialogs").glob("*.smtp"))
 _LIMITS = {field.name for field in fields(Limits)}
+_CLIENTS = {client.name: client for client in (ERP, LEFT, LOCAL)}
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,14 @@ class Turn:
 @dataclass(frozen=True)
 class Script:
     limits: Limits
+    clients: Clients
     listener: ListenerOptions
     turns: tuple[Turn, ...]
 
 
 def load(path: Path) -> Script:
     """The script in a file; ValueError with its line for what is none."""
-    limits, listener = Limits(), ListenerOptions("script")
+    limits, listener, known = Limits(), ListenerOptions("script"), Clients()
     turns: list[Turn] = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         kind, rest = line[:2], line[3:]
@@ -46,8 +52,10 @@ def load(path: Path) -> Script:
                 name, _, value = rest.partition(" ")
                 if name in _LIMITS:
                     limits = replace(limits, **{name: int(value)})
+                elif name == "client":
+                    known = Clients((*known.clients, _CLIENTS[value]), SEED)
                 else:
-                    listener = replace(listener, refuse_bare_lf={"refuse_bare_lf 1": True}[rest])
+                    listener = _with(listener, name, value)
             case "C:" | "C-":
                 said = rest.encode("utf-8").decode("unicode_escape")
                 data = said.encode("latin-1") + (b"\r\n" if kind == "C:" else b"")
@@ -62,7 +70,20 @@ def load(path: Path) -> Script:
                 turns[-1] = replace(turns[-1], expects=(*turns[-1].expects, expected))
             case _:
                 raise ValueError(f"{path}:{number}: not a line of a script: {line!r}")
-    return Script(limits, listener, tuple(turns))
+    return Script(limits, known, listener, tuple(turns))
+
+
+def _with(listener: ListenerOptions, key: str, value: str) -> ListenerOptions:
+    match key, value:
+        case "refuse_bare_lf", "1":
+            return replace(listener, refuse_bare_lf=True)
+        case "auth", _:
+            return replace(listener, auth=Auth(value))
+        case "auth_without_tls", "1":
+            return replace(listener, auth_without_tls=True)
+        case "xclient_networks", _:
+            return replace(listener, xclient_networks=(value,))
+    raise ValueError(f"no option of a script: {key} {value}")
 
 
 def fits(expected: str, line: str) -> bool:

@@ -25,12 +25,38 @@ class Authority:
         certificate = builder.add_extension(constraint, critical=True).sign(self._key, hashes.SHA256())
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
+    def revoke(self, *certificates: Path, days: int = 7) -> Path:
+        """A revocation list with these certificates on it."""
+        moment = _now() + datetime.timedelta(minutes=1)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(moment)
+            .next_update(_now() + datetime.timedelta(days=days))
+        )
+        for file in certificates:
+            number = x509.load_pem_x509_certificate(file.read_bytes()).serial_number
+            entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(moment).build()
+            builder = builder.add_revoked_certificate(entry)
+        path = self.folder / "crl.pem"
+        revoked = builder.sign(self._key, hashes.SHA256())
+        path.write_bytes(revoked.public_bytes(serialization.Encoding.PEM))
+        return path
+
     def issue(self, *names: str, start: datetime.datetime | None = None, days: int = 30) -> tuple[Path, Path]:
         """Paths of a certificate for these host names or addresses, and of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(names[0]), self._name, key, start or _now(), days)
         alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
-        certificate = builder.add_extension(alternatives, critical=False).sign(self._key, hashes.SHA256())
+        return self._written(builder.add_extension(alternatives, critical=False), key)
+
+    def issue_without_names(self, common_name: str) -> tuple[Path, Path]:
+        """The same with a name in the subject alone, where nobody should look for one."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return self._written(_builder(_name(common_name), self._name, key, _now(), 30), key)
+
+    def _written(self, builder: x509.CertificateBuilder, key: Key) -> tuple[Path, Path]:
+        certificate = builder.sign(self._key, hashes.SHA256())
         number = len(list(self.folder.glob("*.key")))
         certificate_file = self.folder / f"leaf{number}.pem"
         key_file = self.folder / f"leaf{number}.key"
@@ -57,6 +83,8 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _alternative(name: str) -> x509.GeneralName:
+    if "@" in name:
+        return x509.RFC822Name(name)
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

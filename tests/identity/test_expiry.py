@@ -116,3 +116,8 @@ def test_the_end_is_told_at_every_look_for_the_metrics() -> None:
     watch.check()
     name = "client secret of the application app"
     assert events == [trace.CredentialEnds(name, NOW + 400 * DAY_S)] * 2
+
+
+@pytest.mark.parametrize(("left", "expected"), [(6.0, None), (1.5, None), (1.0, 1), (-0.1, 0)])
+def test_what_lives_for_days_is_told_of_on_its_last(left: float, expected: int | None) -> None:
+    assert stage(Credential("revocation list", NOW + left * DAY_S, "renew it", first_days=1), NOW) == expected

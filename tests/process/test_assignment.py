@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from relay.deliver.options import DelivererOptions
+from relay.identity.client import Client, Clients, Password, Policy
 from relay.identity.expiry import Credential
 from relay.m365.preset import Kind
 from relay.message.priority import Priority
@@ -28,6 +29,7 @@ from relay.route.oauth import (
 from relay.route.route import Credentials, MailboxRule, Route, TlsMode, Withheld
 from relay.route.rule import Rules
 from relay.route.tenant import Tenant
+from relay.smtp.scram import verifier_of
 from relay.spool.options import SpoolOptions
 
 
@@ -95,6 +97,18 @@ TOLD = Assignment(
     rewrites=(
         Rewrite(("local",), "a@contoso.example", clients=("10.0.0.0/8",)),
         Rewrite(("b",), "c@d", False),
+    ),
+    clients=Clients(
+        (
+            Client(
+                "erp",
+                "ERP",
+                (Password("$argon2id$…", verifier_of("sesame", b"\0\xff"), 5.5),),
+                ("web.example.com",),
+            ),
+            Client("printer", networks=("10.0.0.7/32",), policy=Policy(("<>",), ()), is_disabled=True),
+        ),
+        "seed",
     ),
     console=9,
 )

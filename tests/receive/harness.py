@@ -11,6 +11,7 @@ import uvloop
 
 from relay.clock import Clock, SystemClock
 from relay.errors import SpoolError
+from relay.identity.client import Clients
 from relay.identity.dkim import KeyRing
 from relay.message.envelope import Envelope
 from relay.receive.options import Limits, ListenerOptions, ReceiverOptions, Rewrite
@@ -121,6 +122,7 @@ async def house(
     tenant: Tenant | None = None,
     keys: KeyRing | None = None,
     rewrites: Sequence[Rewrite] = (),
+    clients: Clients | None = None,
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
     clock = clock or SystemClock()
@@ -131,7 +133,14 @@ async def house(
     events: list[Event] = []
     committer = Committer(store, asyncio.get_running_loop(), events.append, clock)
     announced = Announced()
-    options = ReceiverOptions("relay.example", 3, (replace(listener),), limits or Limits(), tuple(rewrites))
+    options = ReceiverOptions(
+        "relay.example",
+        3,
+        (replace(listener),),
+        limits or Limits(),
+        tuple(rewrites),
+        clients or Clients(),
+    )
     receiver = Receiver(
         options,
         [sock],

@@ -141,3 +141,14 @@ def test_any_line_gets_a_command_or_a_refusal(noise: bytes) -> None:
     for result in (parse_mail(b"FROM:<a@b> " + noise), parse_rcpt(b"TO:<a@b> " + noise), parse_bdat(noise)):
         if isinstance(result, Reply):
             assert result.is_permanent and result.enhanced
+
+
+@pytest.mark.parametrize("value", [b"<>", b"e+3Dmc2@example.com", b"x" * 500])
+def test_who_logged_in_elsewhere_is_read_over(value: bytes) -> None:
+    assert parse_mail(b"FROM:<a@example.com> AUTH=" + value) == MailCommand(b"a@example.com")
+
+
+@pytest.mark.parametrize("value", [b"", b"e+3dmc2", b"x" * 501])
+def test_a_malformed_auth_parameter_is_refused(value: bytes) -> None:
+    reply = parse_mail(b"FROM:<a@example.com> AUTH=" + value)
+    assert isinstance(reply, Reply) and reply.code == 501

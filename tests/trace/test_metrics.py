@@ -19,6 +19,8 @@ EVERY_EVENT: list[events.Event] = [
     events.Accepted(
         id="A", message_id="", sender="", recipients=2, size=100, client="::1", helo="", seconds=0.004
     ),
+    events.LoginSucceeded(client="::1", listener="l", account="erp", mechanism="PLAIN"),
+    events.LoginFailed(client="::1", listener="l", username="x", mechanism="LOGIN", reason="unknown user"),
     events.SigningFailed(id="A", domain="example.com", reason="no key is active", action="defer"),
     events.Delivered(
         id="A", recipients=("a", "b"), route="r", host="h", reply="250 ok", attempts=1, seconds=0.3

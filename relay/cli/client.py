@@ -1,0 +1,105 @@
+"""`m365-relay client …`: who may send.
+
+Every command loads what it needs when it runs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Add, list, rotate and disable clients: who may send, and how they prove it.", no_args_is_help=True
+)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        show_default="$M365_RELAY_CONFIG, ./relay.toml, /etc/m365-relay/relay.toml",
+        help="The configuration file.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of text.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The client's name, such as erp.")]
+Many = list[str] | None
+
+
+@app.command()
+def add(
+    name: Name,
+    config: Config = None,
+    username: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER",
+            show_default="NAME, without --network and --certificate-name",
+            help="For its login.",
+        ),
+    ] = None,
+    network: Annotated[
+        Many, typer.Option(metavar="CIDR", help="A network of its own; may stand several times.")
+    ] = None,
+    certificate_name: Annotated[
+        Many,
+        typer.Option(
+            metavar="NAME", help="DNS name, e-mail address or SHA-256 fingerprint of its certificate."
+        ),
+    ] = None,
+    sender: Annotated[
+        Many, typer.Option(metavar="RULE", help="As whom it may send: an address, a domain, *.domain or <>.")
+    ] = None,
+    author: Annotated[
+        Many,
+        typer.Option(
+            "--from", metavar="RULE", show_default="as --sender", help="What may stand in the header's From."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add a client; a password is made, shown once, and kept as a hash."""
+    from relay.cli.client_edit import add as run
+
+    shown = {"networks": network, "certificates": certificate_name, "senders": sender, "from": author}
+    raise typer.Exit(run(name, config, username, shown, as_json=json))
+
+
+@app.command("list")
+def list_clients(config: Config = None, json: Json = False) -> None:
+    """List all clients, of the configuration and of the clients file."""
+    from relay.cli.client_list import show
+
+    raise typer.Exit(show(config, as_json=json))
+
+
+@app.command()
+def rotate(
+    name: Name,
+    config: Config = None,
+    grace: Annotated[
+        str, typer.Option(metavar="TIME", help="How long the old password stays good; 0s: not at all.")
+    ] = "24h",
+    json: Json = False,
+) -> None:
+    """Give a client a new password; the old one stays good for a while."""
+    from relay.cli.client_edit import rotate as run
+
+    raise typer.Exit(run(name, config, grace, as_json=json))
+
+
+@app.command()
+def disable(name: Name, config: Config = None, json: Json = False) -> None:
+    """Let a client in nowhere, until it is enabled again."""
+    from relay.cli.client_edit import switch
+
+    raise typer.Exit(switch(name, config, is_disabled=True, as_json=json))
+
+
+@app.command()
+def enable(name: Name, config: Config = None, json: Json = False) -> None:
+    """Let a client in again."""
+    from relay.cli.client_edit import switch
+
+    raise typer.Exit(switch(name, config, is_disabled=False, as_json=json))

@@ -1,0 +1,23 @@
+"""The clients, for `check-config`: every key with its value, and of secrets that they are set."""
+
+from relay.identity.client import Client, Clients
+
+
+def client_rows(clients: Clients) -> list[tuple[str, str]]:
+    """Key and value."""
+    return [row for client in clients.clients for row in _rows(client)]
+
+
+def _rows(client: Client) -> list[tuple[str, str]]:
+    key = f"client.{client.name}"
+    senders, authors = client.policy.senders, client.policy.authors
+    rows = [
+        ("username", client.username),
+        ("password", "is set" if client.passwords else ""),
+        ("certificates", ", ".join(client.certificates)),
+        ("networks", ", ".join(client.networks)),
+        ("senders", "(any)" if senders is None else ", ".join(senders) or "(none)"),
+        ("from", "(any)" if authors is None else ", ".join(authors) or "(none)"),
+        ("disabled", "true" if client.is_disabled else ""),
+    ]
+    return [(f"{key}.{name}", value) for name, value in rows if value]

@@ -1,0 +1,64 @@
+"""Whether a session is logged in, and what its AUTH is answered with (RFC 4954 section 4)."""
+
+from collections.abc import Sequence
+
+from relay.smtp.reply import Reply
+from relay.smtp.sasl_server import Dialogue, Doorkeeper, Step, begin, go_on
+
+NEEDS_TLS = Reply(538, "5.7.11", "A login needs TLS here")
+NOT_OFFERED = Reply(502, "5.5.1", "The command is not offered here")
+TOO_LONG = Reply(500, "5.5.6", "The line of the login is too long")
+_NO_GREETING = Reply(503, "5.5.1", "Say EHLO first")
+_DONE_ALREADY = Reply(503, "5.5.1", "You are logged in already")
+_IN_TRANSACTION = Reply(503, "5.5.1", "A transaction is open")
+
+
+class Authentication:
+    """One a session."""
+
+    __slots__ = ("_dialogue", "_doorkeeper", "is_done", "without_tls")
+
+    def __init__(self, doorkeeper: Doorkeeper | None) -> None:
+        """`doorkeeper` None: there is no AUTH."""
+        self._doorkeeper = doorkeeper
+        self._dialogue: Dialogue | None = None
+        self.is_done = False
+        self.without_tls = False
+        """This client may log in although everybody on its way can listen."""
+
+    def offered(self, *, is_tls: bool) -> Sequence[str]:
+        """The mechanisms that EHLO names; only where they may be used."""
+        if self._doorkeeper is None or not (is_tls or self.without_tls):
+            return ()
+        return self._doorkeeper.mechanisms
+
+    def begin(self, text: bytes, *, is_tls: bool, is_extended: bool, in_transaction: bool) -> Step:
+        """AUTH was said; what follows goes to `take` when the step is a 334."""
+        if self._doorkeeper is None:
+            return NOT_OFFERED
+        if not (is_tls or self.without_tls):
+            return NEEDS_TLS
+        if not is_extended:
+            return _NO_GREETING
+        if self.is_done:
+            return _DONE_ALREADY
+        if in_transaction:
+            return _IN_TRANSACTION
+        dialogue, step = begin(text, self._doorkeeper)
+        return self._kept(dialogue, step)
+
+    def take(self, line: bytes, *, is_too_long: bool) -> Step:
+        """The client's next line, without its line end."""
+        dialogue = self._dialogue
+        assert dialogue is not None, "a line of a login that has not begun"
+        return self._kept(dialogue, TOO_LONG if is_too_long else go_on(dialogue, line))
+
+    def forget(self) -> None:
+        """Nobody is logged in."""
+        self.is_done = False
+        self._dialogue = None
+
+    def _kept(self, dialogue: Dialogue | None, step: Step) -> Step:
+        goes_on = isinstance(step, Reply) and step.is_intermediate
+        self._dialogue = dialogue if goes_on else None
+        return step
