@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.process.relay import Relay, running, wait_until
 from tests.simulator.office import INSIDE, ORDERS, OUTSIDE
-from tests.simulator.test_relay import RELAY, simulating
+from tests.simulator.test_relay import configuration, simulating
 
 INSIDE_MAILS, OUTSIDE_MAILS = 60, 40
 TABLES = """
@@ -17,18 +17,7 @@ external_recipients_per = "1m"
 session = 0
 idle = 0
 """
-LIMITS = """
-[[route.limit]]
-count = 30
-of = "messages"
-per = "1s"
-[[route.limit]]
-count = 20
-of = "external recipients"
-per = "1s"
-scope = "tenant"
-"""
-"""A minute of the simulator's is a second."""
+"""A minute of the simulator's is a second: so the printed route has it."""
 
 
 def send_burst(relay: Relay) -> None:
@@ -43,8 +32,7 @@ def send_burst(relay: Relay) -> None:
 
 def test_a_burst_of_a_mailbox_meets_no_refusal(tmp_path: Path) -> None:
     with simulating(tmp_path, TABLES) as simulator:
-        text = RELAY.format(route=simulator.facts["route"]) + LIMITS
-        with running(tmp_path, text) as relay:
+        with running(tmp_path, configuration(simulator.facts["route"])) as relay:
             send_burst(relay)
             wait_until(lambda: len(relay.events("delivered")) >= OUTSIDE_MAILS + INSIDE_MAILS)
             assert relay.events("deferred") == [] and relay.events("held") == []

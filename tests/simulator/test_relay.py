@@ -33,13 +33,12 @@ receivers = 1
 [spool]
 path = "spool"
 free_space_floor = 0
-[tenant]
-domains = ["contoso.example"]
 [[listener]]
 address = "127.0.0.1:0"
 {route}
-retry_first = "300ms"
 """
+TENANT = '[tenant]\ndomains = ["contoso.example"]\n'
+PATIENCE = 'retry_first = "300ms"'
 
 
 class Command:
@@ -79,10 +78,16 @@ def simulating(folder: Path, tables: str = "", listen: str = LISTEN) -> Iterator
         command.process.communicate()
 
 
+def configuration(route: str) -> str:
+    """Of the relay; the printed route has its tenant with it."""
+    return RELAY.format(route=route) + ("" if "[tenant]" in route else TENANT)
+
+
 @contextmanager
 def relaying(folder: Path, simulator: Command) -> Iterator[Relay]:
-    """The relay with the very route that the simulator prints."""
-    with relay_running(folder, RELAY.format(route=simulator.facts["route"])) as relay:
+    """The relay with the very route that the simulator prints; it only tries again sooner."""
+    route = simulator.facts["route"].replace("[[route]]\n", f"[[route]]\n{PATIENCE}\n")
+    with relay_running(folder, configuration(route)) as relay:
         yield relay
 
 
@@ -131,10 +136,15 @@ def test_what_is_refused_with_432_rests_and_is_no_attempt(tmp_path: Path) -> Non
 
 def test_a_rate_that_is_delayed_loses_nothing(tmp_path: Path) -> None:
     tables = "speed = 60\n[limits]\nmessages = 10\nsession = 0\nidle = 0"
-    with simulating(tmp_path, tables) as simulator, relaying(tmp_path, simulator) as relay:
-        send(relay, 25)
-        wait_until(lambda: delivered(relay) >= 25)
-        assert relay.stop() == 0
+    with simulating(tmp_path, tables) as simulator:
+        route = simulator.facts["route"]
+        # A relay that does not know the limit.
+        assert "count = 10\n" in route
+        simulator.facts["route"] = route.replace("count = 10\n", "count = 1000\n")
+        with relaying(tmp_path, simulator) as relay:
+            send(relay, 25)
+            wait_until(lambda: delivered(relay) >= 25)
+            assert relay.stop() == 0
         report = simulator.stop()
     assert (report.accepted, report.duplicates, report.refusals) == (25, 0, {})
     assert report.mailboxes[ORDERS].peak_messages == 10 and report.violations["messages"] >= 2
@@ -174,7 +184,6 @@ host = "127.0.0.1"
 port = {port}
 ca_file = "{ca_file}"
 username = "{username}"
-retry_first = "300ms"
 
 [route.oauth]
 tenant = "{tenant}"
@@ -206,9 +215,7 @@ def test_the_relay_logs_in_with_a_token(tmp_path: Path, kind: str, credential: s
     author = ORDERS if kind == "submission" else BULK
     with simulating(tmp_path, listen=listen) as simulator:
         route = oauth_route(simulator, kind, credential)
-        with relay_running(
-            tmp_path, RELAY.replace('retry_first = "300ms"\n', "").format(route=route)
-        ) as relay:
+        with relay_running(tmp_path, configuration(route)) as relay:
             send(relay, 10, author, [INSIDE])
             wait_until(lambda: delivered(relay) >= 10)
             assert relay.stop() == 0
@@ -240,18 +247,35 @@ def test_what_high_volume_does_not_take_goes_by_the_next_route(tmp_path: Path) -
 def test_the_route_by_token_works_as_it_is_printed(tmp_path: Path) -> None:
     with simulating(tmp_path) as simulator:
         route = simulator.facts["route_by_token"]
-        with relay_running(
-            tmp_path, RELAY.replace('retry_first = "300ms"\n', "").format(route=route)
-        ) as relay:
+        with relay_running(tmp_path, configuration(route)) as relay:
             send(relay, 3)
             wait_until(lambda: delivered(relay) >= 3)
         assert simulator.stop().tokens == {"issued": 1}
 
 
 def test_a_sender_without_rights_is_counted_as_a_violation(tmp_path: Path) -> None:
-    with simulating(tmp_path) as simulator, relaying(tmp_path, simulator) as relay:
-        send(relay, 1, "news@contoso.example")
-        relay.wait_for("breaker_opened")
-        relay.stop()
+    with simulating(tmp_path) as simulator:
+        mailbox = f'username = "{ORDERS}"\n'
+        assert mailbox in simulator.facts["route"]
+        simulator.facts["route"] = simulator.facts["route"].replace(mailbox, f"{mailbox}default = true\n")
+        with relaying(tmp_path, simulator) as relay:
+            send(relay, 5, "shop@contoso.example")
+            wait_until(lambda: bool(relay.events("breaker_opened")))
+            relay.stop()
         report = simulator.stop()
     assert (report.accepted, report.violations) == (0, {"send_as": 1})
+
+
+def test_every_mailbox_sends_for_whom_it_may_and_mail_for_a_pool_is_shared(tmp_path: Path) -> None:
+    tables = "\n".join(
+        f'[[mailbox]]\naddress = "news{number}@contoso.example"\nsend_as = ["news@contoso.example"]'
+        for number in (1, 2)
+    )
+    with simulating(tmp_path, tables) as simulator, relaying(tmp_path, simulator) as relay:
+        send(relay, 40, "news@contoso.example")
+        send(relay, 5, "news2@contoso.example")
+        wait_until(lambda: delivered(relay) >= 45)
+        assert relay.stop() == 0
+        report = simulator.stop()
+    assert (report.accepted, report.violations, report.refusals) == (45, {}, {})
+    assert all(each.accepted >= 5 for each in report.mailboxes.values())
