@@ -112,6 +112,8 @@ def _text(simulator: Simulator, oauth: str, mailboxes: Sequence[MailboxTable], l
     file = simulator.file
     host, _, port = simulator.addresses["submission"].rpartition(":")
     text = ROUTE.format(host=host.strip("[]"), port=port, ca_file=simulator.folder.ca_file)
+    if 0 < file.limits.connections != LimitsTable().connections:
+        text += f"connections = {file.limits.connections}\n"
     text += _session(file.limits, file.speed) + oauth
     for each in mailboxes:
         text += MAILBOX.format(username=each.address) + login

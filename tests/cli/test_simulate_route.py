@@ -48,7 +48,7 @@ def by_scope(configuration: Configuration) -> dict[tuple[Scope, Unit], set[tuple
     found: dict[tuple[Scope, Unit], set[tuple[int, int]]] = {}
     rows: tuple[Limit, ...] = configuration.routes[0].limits
     for row in rows:
-        if row.count < 1_000_000:
+        if row.unit is not Unit.CONNECTIONS and row.count < 1_000_000:
             found.setdefault((row.scope, row.unit), set()).add((row.count, row.window_s))
     return found
 
@@ -86,12 +86,13 @@ def test_a_time_below_a_second_is_kept_for_a_second(tmp_path: Path) -> None:
 
 
 def test_limits_of_the_simulator_are_the_relays(tmp_path: Path) -> None:
-    limits = {"messages": 0, "recipients": 500, "external_recipients": 100}
+    limits = {"messages": 0, "recipients": 500, "external_recipients": 100, "connections": 2}
     configuration = taken(tmp_path, route_by_password(simulator(tmp_path, limits=limits)))
     assert by_scope(configuration) == {
         (Scope.MAILBOX, Unit.RECIPIENTS): {(500, DAY_S)},
         EXTERNAL: {(100, DAY_S)},
     }
+    assert configuration.routes[0].connections == 2
 
 
 def test_who_was_granted_send_as_is_named_at_the_mailbox(tmp_path: Path) -> None:
