@@ -1,9 +1,10 @@
-"""`demo`: a relay and a smarthost on this machine, a campaign through them, every mail counted.
+"""`demo`: a day of a tenant in half a minute, on this machine.
 
-The relay is the real one, started as `serve`; the smarthost speaks STARTTLS with a
-certificate made on the spot, which the relay's route verifies. The folder with the
-configuration, the queue file, the log and the metrics is named and kept unless it is
-to be removed.
+The relay is the real one, started as `serve`; Microsoft 365 is `simulate`, with a clock
+that runs 30 times as fast. Four mailboxes, a campaign to inside and outside, password
+resets beside it, one right withdrawn: what may leave must leave, all else must wait for
+the reason that is expected. The folder with both configurations, the queue file, the
+log and the metrics is named and kept unless it is to be removed.
 """
 
 import asyncio
@@ -11,191 +12,165 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
-from relay import tls
-from relay.cli import demo_certificate
-from relay.cli.demo_campaign import Campaign, send
-from relay.cli.demo_smarthost import Smarthost
+from relay.cli import demo_control, demo_process
+from relay.cli.demo_client import Sending, send_all, send_evenly
+from relay.cli.demo_log import Log
+from relay.cli.demo_plan import (
+    A_DAY,
+    A_MINUTE,
+    BILLING,
+    MAILERS,
+    ORDERS,
+    OUTSIDE_A_DAY,
+    SPEED,
+    Kind,
+    Plan,
+    plan,
+)
+from relay.cli.demo_process import Facts
+from relay.cli.demo_setup import relay_toml, simulator_toml
+from relay.cli.demo_summary import Summary, summarise
+from relay.cli.demo_verdict import Run, count
+from relay.cli.queue_list import Line as QueueLine
 from relay.process.exits import Exit
+from relay.process.told import told_to_end
 
-READY_WITHIN_S = 30.0
-QUIET_S = 30.0
+QUIET_S = 15.0
 """Without a delivery for so long, what is missing will not come."""
-STOP_WITHIN_S = 45.0
-"""The relay's own drain is bounded by 30 s."""
+SETTLE_S = 60 / SPEED + 1.0
+"""A minute of the tenant, and a second until counts are written: what should not leave would have left."""
 
-CONFIGURATION = """\
-[relay]
-hostname = "relay.example.com"
-
-[spool]
-path = "spool"
-
-[[listener]]
-address = "127.0.0.1:0"
-
-[[route]]
-name = "smarthost"
-host = "127.0.0.1"
-port = {port}
-tls = "required"
-ca_file = "smarthost.pem"
-
-[console]
-address = "127.0.0.1:0"
+STORY = f"""\
+A Microsoft 365 on this machine, whose clock runs {SPEED} times as fast: its minute passes in {60 / SPEED:g} s.
+So its {A_MINUTE} messages a minute for each mailbox stand in relay.toml as {A_MINUTE} in "{60 / SPEED:g}s".
+  {", ".join(address.partition("@")[0] for address in MAILERS)} send a campaign and password resets together;
+  {ORDERS} sends order confirmations, and invoices as {BILLING}, the right to which was withdrawn;
+  the tenant may write to {OUTSIDE_A_DAY:,} recipients outside in 24 hours, a mailbox to {A_DAY:,} in all.
 """
 
 
-class Line(msgspec.Struct):
-    """What the demo reads of the relay's log."""
-
-    event: str
-    listeners: tuple[str, ...] = ()
-    detail: str = ""
-    role: str = ""
-
-
-def demo(mails: int, *, keep: bool) -> Exit:
-    """Run it; OK only when every mail arrived once and unaltered."""
+def demo(newsletters: int, *, keep: bool, as_json: bool) -> Exit:
+    """Run it; OK only when everything came as it should."""
+    day = plan(newsletters)
     folder = Path(tempfile.mkdtemp(prefix="m365-relay-demo-"))
     try:
-        is_whole = asyncio.run(_demo(folder, mails, keep))
+        summary = asyncio.run(_until_told(folder, day, as_json))
     except BaseException:
-        print(f"the demo failed; {folder / 'relay.log'} may say why", file=sys.stderr)
+        print(f"the demo failed; relay.log and simulator.log in {folder} may say why", file=sys.stderr)
         raise
-    if not keep and is_whole:
+    if summary is None:
         shutil.rmtree(folder)
-    return Exit.OK if is_whole else Exit.FOUND
+        return Exit.FOUND
+    is_kept = keep or not summary.is_as_expected
+    if as_json:
+        print(msgspec.json.encode(summary).decode())
+    else:
+        from relay.cli.demo_show import show
+
+        show(summary, is_kept=is_kept)
+    if not is_kept:
+        shutil.rmtree(folder)
+    return Exit.OK if summary.is_as_expected else Exit.FOUND
 
 
-async def _demo(folder: Path, mails: int, keep: bool) -> bool:
-    certificate, key = demo_certificate.make(folder, "smarthost", "127.0.0.1")
-    campaign = Campaign(mails)
-    smarthost = Smarthost(tls.server_context(str(certificate), str(key)), campaign.arrived)
-    port = await smarthost.listen()
-    configuration = folder / "relay.toml"
-    configuration.write_text(CONFIGURATION.format(port=port))
-    async with _relay(configuration, folder / "relay.log") as (listener, metrics):
-        print(f"relay on {listener}, smarthost on 127.0.0.1:{port}, folder {folder}")
-        host, _, listening_port = listener.rpartition(":")
-        await _watch(campaign, asyncio.create_task(send(campaign, host, int(listening_port))))
-        (folder / "metrics.txt").write_bytes(await _fetch(metrics))
-    await smarthost.close()
-    _summarise(campaign, folder, keep)
-    return campaign.is_whole
+async def _until_told(folder: Path, day: Plan, as_json: bool) -> Summary | None:
+    """None when a signal came first; then both processes have ended, too."""
+    told = asyncio.create_task(told_to_end().wait())
+    running = asyncio.create_task(_demo(folder, day, as_json))
+    await asyncio.wait((told, running), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not running.done():
+        running.cancel()
+        await asyncio.wait((running,))
+        return None
+    return running.result()
 
 
-@asynccontextmanager
-async def _relay(configuration: Path, log: Path) -> AsyncIterator[tuple[str, str]]:
-    """A relay that runs: where it listens, and where its metrics are."""
-    arguments = ("-m", "relay.cli.main", "serve", "--config", str(configuration))
-    with open(log, "wb") as log_file:  # noqa: ASYNC230 (a local file, once)
-        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stderr=log_file)
-        try:
-            async with asyncio.timeout(READY_WITHIN_S):
-                addresses = await _ready(process, log)
-            yield addresses
-        finally:
-            await _stop(process)
+async def _demo(folder: Path, day: Plan, as_json: bool) -> Summary:
+    if not as_json:
+        print(STORY)
+    tenant, configuration = folder / "simulator.toml", folder / "relay.toml"
+    tenant.write_text(simulator_toml())
+    async with demo_process.simulator(folder, tenant) as facts:
+        configuration.write_text(relay_toml(facts.route_by_token))
+        # After the route was printed: it trusts in what the tenant had granted.
+        await demo_control.withdraw_send_as(facts, ORDERS)
+        async with demo_process.relay(folder, configuration) as log:
+            sending, began_at = Sending(), time.monotonic()
+            applications = asyncio.create_task(_send(sending, day, log))
+            try:
+                await _watch(day, log, sending, applications)
+            finally:
+                applications.cancel()
+            seconds = time.monotonic() - began_at
+            await asyncio.sleep(SETTLE_S)
+            (folder / "metrics.txt").write_bytes(await demo_control.fetch(log.metrics))
+            ended_at, queue = time.time(), await _queue(configuration, len(day.mails))
+        run = await _gather(folder, facts, day, sending, log, queue, ended_at, seconds)
+    return summarise(run, str(folder))
 
 
-async def _ready(process: asyncio.subprocess.Process, log: Path) -> tuple[str, str]:
-    while process.returncode is None:
-        lines = _lines(log)
-        listener = next((line.listeners[0] for line in lines if line.event == "ready"), "")
-        metrics = next((line.detail for line in lines if line.event == "process_started" and line.detail), "")
-        if listener and metrics:
-            return listener, metrics
-        await asyncio.sleep(0.02)
-    raise RuntimeError(f"the relay ended with status {process.returncode} before it was ready")
+async def _send(sending: Sending, day: Plan, log: Log) -> None:
+    """The campaign at once; once it flows, single mails as evenly as they come in life."""
+    host, _, text = log.listener.rpartition(":")
+    port = int(text)
+    at_once = [*day.of(Kind.NEWSLETTER), *day.of(Kind.INVOICE)]
+    for_minutes_s = day.minutes * 60 / SPEED
+    async with asyncio.TaskGroup() as applications:
+        applications.create_task(send_all(sending, at_once, host, port))
+        while not log.delivered:
+            await asyncio.sleep(0.05)
+        for kind in (Kind.RESET, Kind.ORDER):
+            mails = day.of(kind)
+            pause_s = for_minutes_s / (len(mails) + 1)
+            applications.create_task(send_evenly(sending, mails, host, port, pause_s))
 
 
-def _lines(log: Path) -> list[Line]:
-    # A line that is being written has no end yet.
-    whole, _, _ = log.read_bytes().rpartition(b"\n")
-    return [msgspec.json.decode(line, type=Line) for line in whole.splitlines()]
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOP_WITHIN_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
-async def _watch(campaign: Campaign, sending: asyncio.Task[None]) -> None:
-    """A live line until all has arrived, or nothing comes any more."""
+async def _watch(day: Plan, log: Log, sending: Sending, applications: asyncio.Task[None]) -> None:
+    """A live line until what may leave has left, or nothing comes any more."""
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     seen, seen_at = 0, time.monotonic()
-    with Progress(*columns) as progress:
-        accepted = progress.add_task("accepted ", total=campaign.mails)
-        delivered = progress.add_task("delivered", total=campaign.mails)
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        accepted = progress.add_task("accepted ", total=len(day.mails))
+        delivered = progress.add_task("delivered", total=day.leave)
         while True:
-            progress.update(accepted, completed=len(campaign.accept_s))
-            progress.update(delivered, completed=campaign.delivered)
-            if campaign.delivered != seen or not sending.done():
-                seen, seen_at = campaign.delivered, time.monotonic()
-            if sending.done() and (
-                campaign.delivered >= campaign.mails or time.monotonic() - seen_at > QUIET_S
-            ):
+            count = len(log.read().delivered)
+            progress.update(accepted, completed=len(sending.accept_s))
+            progress.update(delivered, completed=count)
+            if count != seen:
+                seen, seen_at = count, time.monotonic()
+            is_quiet = time.monotonic() - seen_at > QUIET_S
+            if is_quiet or (applications.done() and count >= day.leave):
                 break
-            await asyncio.sleep(0.05)
-    await sending
+            await asyncio.sleep(0.1)
+    if applications.done():
+        await applications
 
 
-async def _fetch(url: str) -> bytes:
-    # Counts are written once a second: the last ones should be in it.
-    await asyncio.sleep(1.2)
-    address, _, _ = url.removeprefix("http://").partition("/")
-    host, _, port = address.rpartition(":")
-    async with asyncio.timeout(5.0):
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        response = await reader.read()
-        writer.close()
-    return response.partition(b"\r\n\r\n")[2]
+async def _queue(configuration: Path, most: int) -> list[QueueLine]:
+    """What waits, as `queue list` says."""
+    options = ("--config", str(configuration), "--json", "--limit", str(most))
+    printed = await demo_process.output_of("queue", "list", *options)
+    return [msgspec.json.decode(line, type=QueueLine) for line in printed.splitlines()]
 
 
-def _summarise(campaign: Campaign, folder: Path, keep: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    accepted = len(campaign.accept_s)
-    table = Table(show_header=False)
-    table.add_row(
-        "accepted", f"{accepted:,} of {campaign.mails:,}; {accepted / campaign.sending_s:,.0f} a second"
-    )
-    table.add_row(
-        "delivered", f"{campaign.delivered:,}; {campaign.delivered / campaign.whole_s:,.0f} a second"
-    )
-    table.add_row("twice, altered, missing", f"{campaign.twice}, {campaign.altered}, {campaign.missing}")
-    table.add_row(
-        "answer to the final dot",
-        f"p50 {campaign.percentile(50):.1f} ms, p99 {campaign.percentile(99):.1f} ms",
-    )
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
-    if keep or not campaign.is_whole:
-        console.print(f"queue file  {folder / 'spool' / 'data.mdb'}")
-        console.print(f"metrics     {folder / 'metrics.txt'}")
-        console.print(f"log         {folder / 'relay.log'}")
-        console.print(f"remove them with: rm -r {folder}")
-    for reason in campaign.refusals[:5]:
-        console.print(f"[red]refused[/]: {reason}")
-    verdict = (
-        "[green]✓[/] every mail arrived once and unaltered"
-        if campaign.is_whole
-        else "[red]✗[/] not every mail arrived once and unaltered"
-    )
-    console.print(verdict)
+async def _gather(
+    folder: Path,
+    facts: Facts,
+    day: Plan,
+    sending: Sending,
+    log: Log,
+    queue: list[QueueLine],
+    ended_at: float,
+    seconds: float,
+) -> Run:
+    contents = [path.read_bytes() for path in sorted((folder / "tenant").glob("*.eml"))]
+    kept, report = await demo_control.mails(facts), await demo_control.report(facts)
+    return Run(day, sending, count(day, contents), kept, report, log, queue, ended_at, seconds)

@@ -64,15 +64,16 @@ def serve(config: Config = None) -> None:
 
 @app.command()
 def demo(
-    mails: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many mails to send.")] = 2000,
+    mails: Annotated[int, typer.Option(min=40, max=100_000, help="How many mails the campaign has.")] = 1200,
     keep: Annotated[
         bool, typer.Option("--keep/--remove", help="Keep the folder with queue file, log and metrics.")
     ] = True,
+    json: Json = False,
 ) -> None:
-    """Send a campaign through a relay and a smarthost on this machine, and count what arrives."""
+    """Send a campaign through a relay and a simulated Microsoft 365: what leaves, what waits, and why."""
     from relay.cli.demo import demo as run
 
-    raise typer.Exit(run(mails, keep=keep))
+    raise typer.Exit(run(mails, keep=keep, as_json=json))
 
 
 @app.command("check-config")
