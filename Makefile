@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test check bench debug format clean
 
 help:
-	@echo 'make demo    build, start a relay and a smarthost, send 2,000 mails through it, tell what happened'
+	@echo 'make demo    build, start a relay and a simulated Microsoft 365, send a campaign, tell what happened (40 s)'
 	@echo 'make test    build and run the whole test suite (PYTEST_ARGS="-k spool")'
 	@echo 'make check   formatting, lint, types, the stub of the native part, layers'
 	@echo 'make bench   throughput beside Postfix on this machine (BENCH_ARGS="--workload W2 --runs 3")'

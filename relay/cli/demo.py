@@ -63,15 +63,17 @@ def demo(newsletters: int, *, keep: bool, as_json: bool) -> Exit:
         print(f"the demo failed; relay.log and simulator.log in {folder} may say why", file=sys.stderr)
         raise
     if summary is None:
-        shutil.rmtree(folder)
+        print(f"stopped; what there is stands in {folder}", file=sys.stderr)
         return Exit.FOUND
     is_kept = keep or not summary.is_as_expected
     if as_json:
         print(msgspec.json.encode(summary).decode())
     else:
+        from rich.console import Console
+
         from relay.cli.demo_show import show
 
-        show(summary, is_kept=is_kept)
+        show(summary, Console(highlight=False), is_kept=is_kept)
     if not is_kept:
         shutil.rmtree(folder)
     return Exit.OK if summary.is_as_expected else Exit.FOUND
@@ -100,10 +102,10 @@ async def _demo(folder: Path, day: Plan, as_json: bool) -> Summary:
         # After the route was printed: it trusts in what the tenant had granted.
         await demo_control.withdraw_send_as(facts, ORDERS)
         async with demo_process.relay(folder, configuration) as log:
-            sending, began_at = Sending(), time.monotonic()
-            applications = asyncio.create_task(_send(sending, day, log))
+            sending, flows, began_at = Sending(), asyncio.Event(), time.monotonic()
+            applications = asyncio.create_task(_send(sending, day, log.listener, flows))
             try:
-                await _watch(day, log, sending, applications)
+                await _watch(day, log, sending, applications, flows)
             finally:
                 applications.cancel()
             seconds = time.monotonic() - began_at
@@ -114,24 +116,25 @@ async def _demo(folder: Path, day: Plan, as_json: bool) -> Summary:
     return summarise(run, str(folder))
 
 
-async def _send(sending: Sending, day: Plan, log: Log) -> None:
+async def _send(sending: Sending, day: Plan, listener: str, flows: asyncio.Event) -> None:
     """The campaign at once; once it flows, single mails as evenly as they come in life."""
-    host, _, text = log.listener.rpartition(":")
+    host, _, text = listener.rpartition(":")
     port = int(text)
     at_once = [*day.of(Kind.NEWSLETTER), *day.of(Kind.INVOICE)]
     for_minutes_s = day.minutes * 60 / SPEED
     async with asyncio.TaskGroup() as applications:
         applications.create_task(send_all(sending, at_once, host, port))
-        while not log.delivered:
-            await asyncio.sleep(0.05)
+        await flows.wait()
         for kind in (Kind.RESET, Kind.ORDER):
             mails = day.of(kind)
             pause_s = for_minutes_s / (len(mails) + 1)
             applications.create_task(send_evenly(sending, mails, host, port, pause_s))
 
 
-async def _watch(day: Plan, log: Log, sending: Sending, applications: asyncio.Task[None]) -> None:
-    """A live line until what may leave has left, or nothing comes any more."""
+async def _watch(
+    day: Plan, log: Log, sending: Sending, applications: asyncio.Task[None], flows: asyncio.Event
+) -> None:
+    """A live line until what may leave has left, or nothing comes any more; sets `flows` at the first."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -141,13 +144,14 @@ async def _watch(day: Plan, log: Log, sending: Sending, applications: asyncio.Ta
         accepted = progress.add_task("accepted ", total=len(day.mails))
         delivered = progress.add_task("delivered", total=day.leave)
         while True:
-            count = len(log.read().delivered)
+            arrived = len(log.read().delivered)
             progress.update(accepted, completed=len(sending.accept_s))
-            progress.update(delivered, completed=count)
-            if count != seen:
-                seen, seen_at = count, time.monotonic()
+            progress.update(delivered, completed=arrived)
+            if arrived != seen:
+                flows.set()
+                seen, seen_at = arrived, time.monotonic()
             is_quiet = time.monotonic() - seen_at > QUIET_S
-            if is_quiet or (applications.done() and count >= day.leave):
+            if is_quiet or (applications.done() and arrived >= day.leave):
                 break
             await asyncio.sleep(0.1)
     if applications.done():

@@ -69,20 +69,14 @@ class Plan:
 
     mails: tuple[Mail, ...]
     outside_that_leave: int
+    outside_newsletters: frozenset[int]
+    """Numbers of the newsletters to the outside, some of which must wait."""
+    denied: frozenset[int]
+    """Numbers of the mails whose sender the mailbox may not use."""
 
     def of(self, *kinds: Kind) -> list[Mail]:
         """The mails of these kinds."""
         return [mail for mail in self.mails if mail.kind in kinds]
-
-    @property
-    def outside_newsletters(self) -> frozenset[int]:
-        """Numbers of the newsletters to the outside, some of which must wait."""
-        return frozenset(mail.number for mail in self.of(Kind.NEWSLETTER) if mail.is_outside)
-
-    @property
-    def denied(self) -> frozenset[int]:
-        """Numbers of the mails whose sender the mailbox may not use."""
-        return frozenset(mail.number for mail in self.of(Kind.INVOICE))
 
     @property
     def outside_that_wait(self) -> int:
@@ -119,7 +113,13 @@ def plan(newsletters: int) -> Plan:
         *((Kind.INVOICE, (_address(i),)) for i in range(max(4, newsletters // 40))),
     ]
     mails = tuple(Mail(number, kind, to) for number, (kind, to) in enumerate(drafts))
-    return Plan(mails, min(outside, for_bulk // each))
+    newsletters_outside = (mail for mail in mails if mail.kind is Kind.NEWSLETTER and mail.is_outside)
+    return Plan(
+        mails,
+        min(outside, for_bulk // each),
+        frozenset(mail.number for mail in newsletters_outside),
+        frozenset(mail.number for mail in mails if mail.kind is Kind.INVOICE),
+    )
 
 
 def _newsletters(count: int, outside: int, each: int) -> Iterator[tuple[Kind, tuple[str, ...]]]:

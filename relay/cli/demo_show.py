@@ -1,42 +1,43 @@
-"""The summary as tables, in plain words."""
+"""The summary as tables, in plain words; 80 columns suffice."""
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from relay.cli.demo_summary import Summary, Waiting
 
-KEYS = (
-    ("mailbox", "left"), ("sent", "right"), ("refused", "right"), ("most in a minute", "right"),
-    ("recipients of 24 h: used", "right"), ("left", "right"),
-)  # fmt: skip
-BESIDE = {"high": "password resets", "normal": "single mails", "bulk": "newsletters"}
+BESIDE = {"high": "password resets", "normal": "order confirmations", "bulk": "newsletters"}
 
 
-def show(summary: Summary, *, is_kept: bool) -> None:
+def show(summary: Summary, console: Console, *, is_kept: bool) -> None:
     """Print it."""
-    console = Console(highlight=False, soft_wrap=False)
-    console.print(Group(_mailboxes(summary), "", _priorities(summary), ""))
-    console.print(_waiting(summary))
-    console.print(_mails(summary), soft_wrap=True)
+    for table in (_mailboxes(summary), _priorities(summary), _waiting(summary)):
+        console.print(table)
+        console.print()
+    console.print(_mails(summary))
     if is_kept:
         folder = summary.folder
-        console.print(f"relay.toml, relay.log, metrics.txt, spool and tenant are in {folder}", soft_wrap=True)
-        console.print(
-            f"look at what waits:  m365-relay queue list --config {folder}/relay.toml", soft_wrap=True
-        )
-        console.print(f"remove them:         rm -r {folder}", soft_wrap=True)
+        console.print(f"Configurations, logs, metrics and spool: {folder}", soft_wrap=True)
+        console.print(f"What waits: m365-relay queue list --config {folder}/relay.toml", soft_wrap=True)
+        console.print(f"Remove all: rm -r {folder}", soft_wrap=True)
     for problem in summary.problems:
         console.print(Text.assemble(("✗ ", "red"), problem), soft_wrap=True)
     if summary.is_as_expected:
-        console.print(
-            "[green]✓[/] exactly as expected: what may leave has left, once and unaltered; the rest waits"
-        )
+        verdict = "as expected: all that may leave has left, once and unaltered, and the rest waits"
+        console.print(Text.assemble(("✓ ", "green"), verdict), soft_wrap=True)
 
 
 def _mailboxes(summary: Summary) -> Table:
-    columns = [Column(name, justify=justify) for name, justify in KEYS]  # type: ignore[arg-type]  # literals
-    table = Table(*columns, title="What was used, and what is left", title_justify="left")
+    table = Table(
+        Column("mailbox", overflow="fold"),
+        Column("sent", justify="right"),
+        Column("refused", justify="right"),
+        Column("most in 1 min", justify="right"),
+        Column("used", justify="right"),
+        Column("left", justify="right"),
+        title="Mails, and recipients of 24 hours that are used and left",
+        title_justify="left",
+    )
     for each in summary.mailboxes:
         table.add_row(
             each.mailbox,
@@ -46,9 +47,8 @@ def _mailboxes(summary: Summary) -> Table:
             f"{each.recipients_used:,}",
             f"{each.recipients_left:,}",
         )
-    outside = summary.outside
     table.add_section()
-    table.add_row("the tenant, to the outside", "", "", "", f"{outside.used:,}", f"{outside.left:,}")
+    table.add_row("all, to the outside", "", "", "", f"{summary.outside.used:,}", f"{summary.outside.left:,}")
     return table
 
 
@@ -56,9 +56,9 @@ def _priorities(summary: Summary) -> Table:
     table = Table(
         Column("priority"),
         Column("mails", justify="right"),
-        Column("half waited at most", justify="right"),
-        Column("the longest", justify="right"),
-        title=f"How long mail waited, by the tenant's clock; a mailbox sends every {summary.send_interval_s:g} s",
+        Column("p50", justify="right"),
+        Column("longest", justify="right"),
+        title=f"From accepted to taken; a mailbox may send every {summary.send_interval_s:g} s",
         title_justify="left",
     )
     for each in summary.priorities:
@@ -68,26 +68,30 @@ def _priorities(summary: Summary) -> Table:
 
 
 def _waiting(summary: Summary) -> Table:
-    table = Table("what waits", "why", "it leaves", "what to do", title="What waits", title_justify="left")
+    table = Table(
+        "", Column("", overflow="fold"), title="What waits", title_justify="left", show_header=False
+    )
     for each in summary.waiting:
-        what = f"{each.mails:,} × {each.what}"
-        table.add_row(what, Text(each.why), _leaves(each), Text(each.next_step), end_section=True)
+        table.add_row("what", Text(f"{each.mails:,} {each.what}", "bold"))
+        table.add_row("why", Text(each.why))
+        table.add_row("leaves", _leaves(each))
+        table.add_row("to do", Text(each.next_step), end_section=True)
     return table
 
 
 def _leaves(waiting: Waiting) -> str:
     if waiting.leaves_in_s is None:
         return "not before you act"
-    return f"from {duration(waiting.leaves_in_s)} from now on"
+    return f"in {duration(waiting.leaves_in_s)} the first, and so on as the window moves"
 
 
 def _mails(summary: Summary) -> str:
     waits = sum(each.mails for each in summary.waiting)
     return (
         f"{summary.mails:,} mails: {summary.delivered:,} delivered, {waits:,} wait, {summary.twice} twice, "
-        f"{summary.altered} altered. The relay's answer to a mail took {summary.accept_p50_ms:.1f} ms (p50), "
-        f"{summary.accept_p99_ms:.1f} ms (p99). {duration(summary.tenant_seconds)} of the tenant's time took "
-        f"{summary.seconds:.0f} s."
+        f"{summary.altered} altered. Answer to the final dot: p50 {summary.accept_p50_ms:.1f} ms, "
+        f"p99 {summary.accept_p99_ms:.1f} ms. The tables are by the tenant's clock: "
+        f"{duration(summary.tenant_seconds)} of it took {summary.seconds:.0f} s."
     )
 
 

@@ -127,11 +127,11 @@ def _denied(run: Run) -> Iterator[Waiting]:
         grant = f"Add-RecipientPermission {sender} -Trustee {mailbox} -AccessRights SendAs"
         leaves_in_s = (stopped.until - run.ended_at) * SPEED if stopped.until else None
         yield Waiting(
-            f"mail from {sender}",
+            f"mails from {sender}",
             mails,
             stopped.reason,
             leaves_in_s,
-            f"in Exchange Online PowerShell: {grant}; then: systemctl reload m365-relay",
+            f"{grant}  (Exchange Online PowerShell), then: systemctl reload m365-relay",
         )
 
 
@@ -144,7 +144,7 @@ def _beyond(run: Run) -> Iterator[Waiting]:
         yield Waiting(
             "newsletters to the outside",
             len(outside),
-            f"{last.limit}, which are 24 hours of the tenant",
+            f"{last.limit}, which are the tenant's 24 hours; a part of it is kept for urgent mail",
             (last.until - run.ended_at) * SPEED,
-            "nothing: they leave by themselves; more licences make the limit larger",
+            "nothing: they leave by themselves. With more licences the limit is larger",
         )

@@ -145,7 +145,8 @@ def _of_resets(run: Run) -> Iterator[str]:
         yield "no password reset arrived, or no other single mail to compare it with"
         return
     interval_s = INTERVAL_S / SPEED
-    if middle(resets) > interval_s + middle(others):
+    # The slowest of the mails that nothing held says what this machine takes for one.
+    if middle(resets) > interval_s + others[-1]:
         yield f"password resets waited {middle(resets):.3f} s, longer than one send interval ({interval_s:.3f} s)"
     if resets[-1] > interval_s + MACHINE_S:
         yield f"a password reset waited {resets[-1]:.1f} s"

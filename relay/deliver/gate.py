@@ -24,6 +24,8 @@ TELL_FROM_S = 1.0
 """Shorter waits are the rhythm of a limit that is used to the last mail; nobody wants a line for each."""
 TELL_AGAIN_S = 60.0
 """Likewise for mail that comes evenly, where each one waits for a moment."""
+TOLD_MAX = 256
+"""Limits of which it is known when they were told; beyond that, limits of clients and recipients, all are told again."""
 TIMER_SLACK_S = 0.001
 """uvloop counts in milliseconds: a timer that came a moment early would only be set again."""
 
@@ -65,7 +67,8 @@ class Gate:
         self._later = later
         self._reopened = reopened
         self._timer: Timer | None = None
-        self._tell_again_at = -math.inf
+        self._tell_again_at: dict[str, float] = {}
+        """By limit: one of a day must not go untold because one of a minute was told just now."""
 
     @property
     def is_closed(self) -> bool:
@@ -97,8 +100,10 @@ class Gate:
     def tell(self, limit: str, until: float, at: float) -> None:
         """A wait that is long enough to be told."""
         now = self._clock.monotonic()
-        if now + TELL_FROM_S <= until < math.inf and now >= self._tell_again_at:
-            self._tell_again_at = now + TELL_AGAIN_S
+        if now + TELL_FROM_S <= until < math.inf and now >= self._tell_again_at.get(limit, -math.inf):
+            if len(self._tell_again_at) >= TOLD_MAX:
+                self._tell_again_at.clear()
+            self._tell_again_at[limit] = now + TELL_AGAIN_S
             self._record(trace.Throttled(self.reach.route.name, limit, at))
 
     def _cancel(self) -> None:

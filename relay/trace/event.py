@@ -249,7 +249,7 @@ class MxFound(_Event, frozen=True):
 
 
 class Throttled(_Event, frozen=True):
-    """Mail waits for a limit to give way; told for waits of a second or more, and once a minute at most."""
+    """Mail waits for a limit to give way; told for waits of a second or more, of each limit once a minute at most."""
 
     route: str
     limit: str

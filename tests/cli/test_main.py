@@ -1,6 +1,7 @@
 """The commands, as a shell sees them: output and exit status."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from relay.spool.change import Accept, RecipientState, Record, Status
 from relay.spool.options import SpoolOptions
 from relay.spool.store import Store
 from tests.fakes.clock import FakeClock
+from tests.process.relay import descendants, is_alive, wait_until
 
 CONFIGURATION = """
 [relay]
@@ -42,13 +44,17 @@ class Shell:
         (folder / "secret").write_text("opensesame\n")
         (folder / "secret").chmod(0o600)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "160"}
+
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "relay.cli.main", *arguments],
             capture_output=True,
             text=True,
             timeout=60,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "160"},
+            env=self.environment,
             cwd=self.folder,
         )
         assert "opensesame" not in done.stdout + done.stderr
@@ -212,7 +218,38 @@ def test_a_spool_in_use_is_not_compacted(shell: Shell, mails: list[int]) -> None
     assert "is a relay running on this spool?" in shown.stderr
 
 
-def test_a_demo_arrives_whole(shell: Shell) -> None:
-    shown = shell.run("demo", "--mails", "50", "--remove")
-    assert shown.returncode == 0, shown.stderr
-    assert "every mail arrived once and unaltered" in shown.stdout
+def test_a_demo_comes_out_as_planned(shell: Shell) -> None:
+    shown = shell.run("demo", "--mails", "60", "--remove")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "all that may leave has left, once and unaltered, and the rest waits" in shown.stdout
+
+
+def test_a_demo_for_programs_is_one_object(shell: Shell) -> None:
+    shown = shell.run("demo", "--mails", "40", "--json")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    (line,) = shown.stdout.splitlines()
+    summary = json.loads(line)
+    assert summary["is_as_expected"] and summary["problems"] == []
+    assert summary["delivered"] + sum(each["mails"] for each in summary["waiting"]) == summary["mails"]
+    assert [each["leaves_in_s"] is None for each in summary["waiting"]] == [True, False]
+    folder = Path(summary["folder"])
+    assert {"relay.toml", "relay.log", "metrics.txt", "spool"} <= {each.name for each in folder.iterdir()}
+    shutil.rmtree(folder)
+
+
+def test_a_demo_that_is_ended_leaves_no_process(shell: Shell) -> None:
+    command = [sys.executable, "-m", "relay.cli.main", "demo", "--mails", "4000"]
+    demo = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=shell.environment)
+    try:
+        # Simulator, supervisor, deliverer, a receiver.
+        wait_until(lambda: len(descendants(demo.pid)) >= 4)
+        children = descendants(demo.pid)
+        demo.terminate()
+        _, said = demo.communicate(timeout=60)
+    finally:
+        if demo.poll() is None:
+            demo.kill()
+            demo.communicate()
+    assert demo.returncode == 1 and b"stopped; " in said
+    assert not any(map(is_alive, children))
+    shutil.rmtree(said.decode().rpartition(" ")[2].strip())
