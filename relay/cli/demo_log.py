@@ -1,5 +1,6 @@
 """The relay's log, read while it is written: what it says of each mail, and what has stopped."""
 
+from collections.abc import Container
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,6 @@ class Line(msgspec.Struct):
     event: str
     id: str = ""
     message_id: str = ""
-    priority: str = ""
     seconds: float = 0.0
     until: float = 0.0
     scope: str = ""
@@ -55,10 +55,10 @@ class Log:
         for text in lines:
             self._take(msgspec.json.decode(text, type=Line))
 
-    def waits_s(self, priority: str) -> list[float]:
-        """Seconds from the acceptance to the next hop's reply, of the mails of that priority, in order."""
+    def waits_s(self, message_ids: Container[str]) -> list[float]:
+        """Seconds from the acceptance to the next hop's reply, of these mails that have left, in order."""
         # Not while lines come: each process writes its own, so an acceptance may stand after its delivery.
-        ids = {id for id, line in self.accepted.items() if line.priority == priority}
+        ids = {id for id, line in self.accepted.items() if line.message_id in message_ids}
         return sorted(line.seconds for line in self.delivered if line.id in ids)
 
     def _take(self, line: Line) -> None:

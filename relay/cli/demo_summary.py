@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from relay.cli.demo_plan import A_DAY, A_MINUTE, INTERVAL_S, OUTSIDE_A_DAY, SPEED
+from relay.cli.demo_plan import A_DAY, A_MINUTE, INTERVAL_S, OUTSIDE_A_DAY, PRIORITIES, SPEED, Kind
 from relay.cli.demo_verdict import Run, middle, problems
 
 
@@ -113,10 +113,10 @@ def _mailboxes(run: Run) -> Iterator[OfMailbox]:
 
 
 def _priorities(run: Run) -> Iterator[OfPriority]:
-    for priority in ("high", "normal", "bulk"):
-        times = run.log.waits_s(priority)
+    for kind in (Kind.RESET, Kind.ORDER, Kind.NEWSLETTER):
+        times = run.waits_s(kind)
         if times:
-            yield OfPriority(priority, len(times), middle(times) * SPEED, times[-1] * SPEED)
+            yield OfPriority(PRIORITIES[kind], len(times), middle(times) * SPEED, times[-1] * SPEED)
 
 
 def _denied(run: Run) -> Iterator[Waiting]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from relay.cli.demo_client import Sending
 from relay.cli.demo_log import Log
 from relay.cli.demo_mail import is_unaltered, message_id, number_of
-from relay.cli.demo_plan import BILLING, INTERVAL_S, ORDERS, OUTSIDE_A_DAY, SPEED, Mail, Plan
+from relay.cli.demo_plan import BILLING, INTERVAL_S, ORDERS, OUTSIDE_A_DAY, SPEED, Kind, Mail, Plan
 from relay.cli.queue_list import Line as QueueLine
 from relay.simulator.ledger import Kept
 from relay.simulator.report import Report
@@ -57,6 +57,10 @@ class Run:
         accepted = self.log.accepted
         found = (accepted[line.id].message_id for line in self.queue if line.id in accepted)
         return frozenset(numbers[each] for each in found if each in numbers)
+
+    def waits_s(self, kind: Kind) -> list[float]:
+        """Seconds from the relay's 250 to Microsoft's, of each mail that arrived, in order."""
+        return self.log.waits_s({message_id(mail) for mail in self.plan.of(kind)})
 
 
 def count(plan: Plan, contents: Sequence[bytes]) -> Arrivals:
@@ -140,7 +144,7 @@ def _of_relay(run: Run) -> Iterator[str]:
 
 def _of_resets(run: Run) -> Iterator[str]:
     """A mailbox that has just sent a bulk mail takes a reset one interval later."""
-    resets, others = run.log.waits_s("high"), run.log.waits_s("normal")
+    resets, others = run.waits_s(Kind.RESET), run.waits_s(Kind.ORDER)
     if not resets or not others:
         yield "no password reset arrived, or no other single mail to compare it with"
         return

@@ -85,8 +85,7 @@ def log(mails: tuple[Mail, ...], left: list[Mail], reset_s: float = 0.05) -> Log
         # The deliverer's line may stand before the receiver's.
         lines.append({"event": "delivered", "id": id_of(mail), "seconds": waits[PRIORITIES[mail.kind]]})
     for mail in mails:
-        lines.append({"event": "accepted", "id": id_of(mail), "message_id": message_id(mail),
-                      "priority": PRIORITIES[mail.kind]})  # fmt: skip
+        lines.append({"event": "accepted", "id": id_of(mail), "message_id": message_id(mail)})
     lines += [
         {"event": "breaker_opened", "scope": "sender as", "key": f"{ORDERS} as {BILLING}", "reason": DENIED, "until": 0.0},
         {"event": "throttled", "limit": "the limit of 30 messages in 2 s of the mailbox x", "until": ENDED_AT + 1},
