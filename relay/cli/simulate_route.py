@@ -53,8 +53,6 @@ USUAL_S = (1200.0, 300.0)
 AGE_PART, IDLE_PART = 0.9, 0.1
 """Of those: what the route's defaults are, 18 minutes and 30 seconds."""
 LEAST_S = 0.1
-NOT_COUNTED = 1_000_000_000
-"""For what a kind counts and this simulator does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +95,13 @@ def route_by_token(simulator: Simulator) -> str:
     return _text(simulator, oauth, mailboxes, "")
 
 
-def limits(file: File) -> list[Row]:
-    """The tenant's limits by the relay's clock; none where a submission route has the same by itself."""
+def limits(file: File) -> list[Row] | None:
+    """The tenant's limits by the relay's clock; None where a submission route has the same by itself."""
     own, kinds = list(_of_simulator(file.limits, file.speed)), list(_of_kind())
     mailboxes = [row for row in own if not row.is_tenants]
     if mailboxes == kinds and all(row.per_s == published.DAY_S for row in own if row.is_tenants):
-        return []
-    here = {(row.of, row.per_s) for row in mailboxes}
-    # A row for the same time takes the place of the kind's, which would hold by another clock.
-    return own + [Row(NOT_COUNTED, row.of, row.per_s) for row in kinds if (row.of, row.per_s) not in here]
+        return None
+    return own
 
 
 def _text(simulator: Simulator, oauth: str, mailboxes: Sequence[MailboxTable], login: str) -> str:
@@ -114,17 +110,19 @@ def _text(simulator: Simulator, oauth: str, mailboxes: Sequence[MailboxTable], l
     text = ROUTE.format(host=host.strip("[]"), port=port, ca_file=simulator.folder.ca_file)
     if 0 < file.limits.connections != LimitsTable().connections:
         text += f"connections = {file.limits.connections}\n"
+    rows = limits(file)
+    # The kind's own hold by another clock.
+    text += "" if rows is None else "kind_limits = false\n"
     text += _session(file.limits, file.speed) + oauth
     for each in mailboxes:
         text += MAILBOX.format(username=each.address) + login
         text += f"senders = [{_quoted(each.send_as)}]\n" if each.send_as else ""
-    rows = limits(file)
-    for row in rows:
+    for row in rows or ():
         text += LIMIT.format(count=row.count, of=row.of, per_s=row.per_s)
         text += 'scope = "tenant"\n' if row.is_tenants else ""
     text += TENANT.format(domains=_quoted(file.tenant.domains))
     outside = next((row for row in _of_simulator(file.limits, 1) if row.is_tenants), None)
-    if not rows and outside is not None:
+    if rows is None and outside is not None:
         text += f"external_recipients_per_day = {outside.count}\n"
     return text
 

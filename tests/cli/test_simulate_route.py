@@ -44,11 +44,11 @@ def taken(folder: Path, route: str) -> Configuration:
 
 
 def by_scope(configuration: Configuration) -> dict[tuple[Scope, Unit], set[tuple[int, int]]]:
-    """Count and window of the limits, those that do not count left out."""
+    """Count and window of the limits."""
     found: dict[tuple[Scope, Unit], set[tuple[int, int]]] = {}
     rows: tuple[Limit, ...] = configuration.routes[0].limits
     for row in rows:
-        if row.unit is not Unit.CONNECTIONS and row.count < 1_000_000:
+        if row.unit is not Unit.CONNECTIONS:
             found.setdefault((row.scope, row.unit), set()).add((row.count, row.window_s))
     return found
 
@@ -93,6 +93,11 @@ def test_limits_of_the_simulator_are_the_relays(tmp_path: Path) -> None:
         EXTERNAL: {(100, DAY_S)},
     }
     assert configuration.routes[0].connections == 2
+
+
+def test_no_limits_are_none(tmp_path: Path) -> None:
+    limits = {"messages": 0, "recipients": 0, "external_recipients": 0}
+    assert by_scope(taken(tmp_path, route_by_password(simulator(tmp_path, limits=limits)))) == {}
 
 
 def test_who_was_granted_send_as_is_named_at_the_mailbox(tmp_path: Path) -> None:
