@@ -159,7 +159,7 @@ class Breakers:
         now, wall = self._clock.monotonic(), self._clock.now()
         breaker = self._open.get(key)
         until = now + self._rest_s(trouble, 1 if breaker is None else breaker.trips + 1)
-        reason = reason or explain(trouble.reply)
+        reason = _filled(reason or explain(trouble.reply), key)
         if breaker is None:
             breaker = Breaker(key, reason, until, wall)
         elif not breaker.trip(reason, until, now):
@@ -252,6 +252,13 @@ class Breakers:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+
+def _filled(advice: str, key: StopKey) -> str:
+    """The catalogue's next step, ready to be pasted."""
+    if key.scope in (Scope.SENDER, Scope.SENDER_AS):
+        advice = advice.replace("<mailbox>", key.key)
+    return advice.replace("<address>", key.sender) if key.sender else advice
 
 
 def _whatever(error: SpoolError | None) -> None:
