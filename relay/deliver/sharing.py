@@ -20,7 +20,7 @@ class Sharer(Protocol):
     def reach(self) -> Reach: ...
     @property
     def size(self) -> int: ...
-    def let_go(self, reason: str) -> None: ...
+    def let_go(self, reason: str) -> bool: ...
     def pump(self) -> None: ...
 
 
@@ -31,6 +31,8 @@ class Sharing:
         self.connections = connections
         self._pools: list[Sharer] = []
         self._waiting: dict[Sharer, Place] = {}
+        self._promised: set[Sharer] = set()
+        """Those that wait for one that is on its way out: asking again would take more than one."""
 
     def add(self, pool: Sharer) -> None:
         """A pool that may want connections."""
@@ -41,8 +43,10 @@ class Sharing:
         busy = self.connections.acquire(owner, pool.reach.scopes)
         if busy is None:
             return True
-        self._waiting[pool] = busy.place
-        self._ask(busy, pool)
+        if pool not in self._promised or self._waiting.get(pool) != busy.place:
+            self._waiting[pool] = busy.place
+            if self._ask(busy, pool):
+                self._promised.add(pool)
         return False
 
     def release(self, owner: Hashable) -> None:
@@ -51,6 +55,7 @@ class Sharing:
         if self._waiting and places:
             for pool in [pool for pool, place in self._waiting.items() if place in places]:
                 del self._waiting[pool]
+                self._promised.discard(pool)
                 pool.pump()
 
     def trim(self, reach: Reach) -> None:
@@ -60,12 +65,13 @@ class Sharing:
                 sharers = [pool for pool in self._pools if (scope, key) in pool.reach.scopes]
                 max(sharers, key=_size).let_go("fewer connections are allowed")
 
-    def _ask(self, busy: Busy, asking: Sharer) -> None:
+    def _ask(self, busy: Busy, asking: Sharer) -> bool:
         scope, key = busy.place.scope, busy.place.key
         others = [pool for pool in self._pools if pool is not asking and (scope, key) in pool.reach.scopes]
         largest = max(others, key=_size, default=None)
-        if largest is not None and largest.size > asking.size:
-            largest.let_go("others need a connection")
+        if largest is None or largest.size <= asking.size:
+            return False
+        return largest.let_go("others need a connection")
 
 
 def _size(pool: Sharer) -> int:
