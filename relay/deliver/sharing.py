@@ -31,6 +31,7 @@ class Sharing:
         self.connections = connections
         self._pools: list[Sharer] = []
         self._waiting: dict[Sharer, Place] = {}
+        """In order: since they had one last."""
         self._promised: set[Sharer] = set()
         """Those that wait for one that is on its way out: asking again would take more than one."""
 
@@ -42,6 +43,8 @@ class Sharing:
         """A connection may be opened; False: one must go first, and the pool is told when it has."""
         busy = self.connections.acquire(owner, pool.reach.scopes)
         if busy is None:
+            self._waiting.pop(pool, None)
+            self._promised.discard(pool)
             return True
         if pool not in self._promised or self._waiting.get(pool) != busy.place:
             self._waiting[pool] = busy.place
@@ -53,8 +56,9 @@ class Sharing:
         """A connection is gone, or was not opened."""
         places = self.connections.release(owner)
         if self._waiting and places:
-            for pool in [pool for pool, place in self._waiting.items() if place in places]:
-                del self._waiting[pool]
+            waiting = [pool for pool, place in self._waiting.items() if place in places]
+            # Who has the fewest first, then who waits longest: one that always wants more never shuts others out.
+            for pool in sorted(waiting, key=_size):
                 self._promised.discard(pool)
                 pool.pump()
 
@@ -69,7 +73,8 @@ class Sharing:
         scope, key = busy.place.scope, busy.place.key
         others = [pool for pool in self._pools if pool is not asking and (scope, key) in pool.reach.scopes]
         largest = max(others, key=_size, default=None)
-        if largest is None or largest.size <= asking.size:
+        # One more for the one and one less for the other must be nearer to even: else it would go back and forth.
+        if largest is None or largest.size <= (asking.size + 1 if asking.size else 0):
             return False
         return largest.let_go("others need a connection")
 
