@@ -90,7 +90,8 @@ class Breakers:
                 self._record(trace.RecordQuarantined("budget", key.hex(), f"{error}; it counts as closed"))
                 unreadable.append((key, None))
                 continue
-            if breaker.told_at < acted_at:
+            if breaker.told_at < acted_at or breaker.told_at > wall:
+                # Of a clock that was ahead nobody can say which came first: one mail tries.
                 breaker.until = now
             self._set(breaker)
         if unreadable:

@@ -222,6 +222,7 @@ class Pool:
             self._breakers.leave_probe(self)
             return None
         if self._is_draining or connection.is_worn:
+            self._breakers.probe_ended(self)
             return None
         if self._idle and not connection.client.is_idle:
             # Another one rests: better there at once than here behind a verdict that may take long.

@@ -24,6 +24,9 @@ from relay.queue.denial import bytes_of
 STILL_S = 5.0
 """A probe that ended without a verdict is followed by the next one after so long."""
 
+LONGEST_S = 86_400.0
+"""The catalogue knows no longer time: what Microsoft counts in a day has passed by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class StopKey:
@@ -130,7 +133,10 @@ def from_row(value: bytes, now: float, wall: float) -> Breaker:
         key = StopKey(Scope(kept.scope), *map(_text, (kept.key, kept.sender)))
     except (msgspec.MsgspecError, ValueError) as error:
         raise ValueError(f"no breaker: {error}") from None
-    until = math.inf if kept.until is None else now + max(0.0, kept.until - wall)
+    until = math.inf
+    if kept.until is not None:
+        # A clock that was ahead when it was written must not make the wait longer than any there is.
+        until = now + min(max(0.0, kept.until - wall), LONGEST_S)
     breaker = Breaker(key, kept.reason, until, kept.opened_at)
     breaker.told_at = kept.told_at
     return breaker
