@@ -106,7 +106,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self, at: Reach, sender: bytes) -> Mail | None:
         """As a pool and the desk do for mail to the outside; None: something stops it."""
         kept = self.kept
-        if kept.denials.stops(sender) and at.is_microsoft or not kept.denials.may_send(at.mailbox, sender):
+        if (kept.denials.stops(sender) and at.is_microsoft) or not kept.denials.may_send(at.mailbox, sender):
             return None
         mail = Mail(at, sender, tuple(key for key in self.keys_of(at, sender) if key in self.open))
         if kept.breakers.stopping(at, at) is not None:
@@ -187,13 +187,13 @@ class Machine(RuleBasedStateMachine):
             )
         for at in REACHES:
             for sender in SENDERS:
-                mail = self.begin(at, sender)
+                sent = self.begin(at, sender)
                 stops = [key for key in self.keys_of(at, sender) if self.open.get(key) == math.inf]
                 is_denied = not kept.denials.may_send(at.mailbox, sender)
                 is_denied |= at.is_microsoft and bool(kept.denials.stops(sender))
-                assert (mail is None) == bool(stops or is_denied), "what can end has ended"
-                if mail is not None:
-                    kept.breakers.probe_passed(mail)
+                assert (sent is None) == bool(stops or is_denied), "what can end has ended"
+                if sent is not None:
+                    kept.breakers.probe_passed(sent)
         assert not [key for key, until in self.open.items() if until != math.inf and not self.is_hidden(key)]
 
     def is_hidden(self, key: StopKey) -> bool:

@@ -246,12 +246,23 @@ class World:
             pytest.fail(f"it did not happen within {WITHIN_S:g} s: {what}", pytrace=True)
 
     async def rest(self) -> None:
-        """Two ticks of the deliverer: whatever may go has been looked at."""
+        """Two ticks of the deliverer: whatever may go has been looked at, and has its end."""
         ticks = len(self.told(trace.QueueDepth))
         await self.until(lambda: len(self.told(trace.QueueDepth)) >= ticks + 3)
+        await self.until(self._is_quiet)
+
+    def _is_quiet(self) -> bool:
+        """Nothing is under way: time that jumps in the midst of it would be a silence of the next hop."""
+        assert self._relay is not None and self._relay.deliverer is not None
+        deliverer = self._relay.deliverer
+        return not deliverer._settlement.unsettled and all(
+            pool.size == pool.open_connections and all(each.client.is_idle for each in pool._connections)
+            for pool in deliverer._pools.values()
+        )
 
     async def pass_by(self, seconds: float) -> None:
         """Let so much time go by, and all that happens then."""
+        await self.rest()
         self._timers.pass_by(seconds)
         await self.rest()
 
