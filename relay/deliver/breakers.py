@@ -28,7 +28,7 @@ from relay.m365.row import (
     Stop,
 )
 from relay.queue.breaker import Breaker, StopKey, from_row, row_key, row_of
-from relay.queue.denial import Denials, domain_of
+from relay.queue.denial import Denials, bytes_of
 from relay.queue.retry import delay
 from relay.spool.change import Budget, Change
 from relay.spool.spool import Spool
@@ -90,7 +90,8 @@ class Breakers:
                 self._record(trace.RecordQuarantined("budget", key.hex(), f"{error}; it counts as closed"))
                 unreadable.append((key, None))
                 continue
-            if breaker.opened_at < acted_at:
+            if breaker.told_at < acted_at or breaker.told_at > wall:
+                # Of a clock that was ahead nobody can say which came first: one mail tries.
                 breaker.until = now
             self._set(breaker)
         if unreadable:
@@ -98,7 +99,7 @@ class Breakers:
 
     def reason(self, stopped: str) -> str:
         """Why a sender, or `@` and a domain, may not send by anybody."""
-        found = (b.reason for b in self._open.values() if stopped in (b.key.sender, f"@{b.key.key}"))
+        found = (breaker.reason for breaker in self if breaker.key.stopped == stopped)
         return next(found, "no mailbox may send for him")
 
     # Asked before anything is tried.
@@ -114,19 +115,21 @@ class Breakers:
                 return breaker
         return None
 
-    def outside(self, reach: Reach, who: object) -> Breaker | None:
-        """Likewise for mail to the outside alone."""
+    def aside(self, key: StopKey, who: object) -> Breaker | None:
+        """Likewise what keeps some of its mail from going (`Reach.aside`)."""
         if not self._open:
             return None
-        breaker = self._open.get(reach.outside)
+        breaker = self._open.get(key)
         return None if breaker is None or breaker.lets_pass(who, self._clock.monotonic()) else breaker
 
     # Probes.
 
-    def begin_probe(self, reach: Reach, who: object, probe: object, *, is_external: bool = False) -> None:
-        """`who` may pass, and has something to try: until that has an end nobody else tries."""
-        keys = (*reach.keys, reach.outside) if is_external else reach.keys
-        for key in keys:
+    def begin_probe(self, reach: Reach, who: object, probe: object, aside: tuple[StopKey, ...] = ()) -> None:
+        """`who` may pass, and has something to try: until that has an end nobody else tries.
+
+        `aside`: what it finds out besides, as `Reach.aside` says.
+        """
+        for key in (*reach.keys, *aside):
             breaker = self._open.get(key)
             if breaker is not None and breaker.probe in (None, who):
                 breaker.probe = probe
@@ -151,18 +154,23 @@ class Breakers:
                 breaker.give_up(self._clock.monotonic())
                 self._set(breaker)
 
+    def is_probe(self, who: object, key: StopKey) -> bool:
+        """Whether that is what it tries."""
+        breaker = self._open.get(key)
+        return breaker is not None and breaker.probe is who
+
     # What was told.
 
     def trip(self, trouble: Trouble, reach: Reach, sender: bytes, reason: str = "") -> None:
         """The scope of the trouble stops. `reason` where more is known than the reply says."""
-        key = reach.key(trouble.scope, sender, domain_of(sender))
+        key = reach.key(trouble.scope, sender)
         now, wall = self._clock.monotonic(), self._clock.now()
         breaker = self._open.get(key)
         until = now + self._rest_s(trouble, 1 if breaker is None else breaker.trips + 1)
         reason = _filled(reason or explain(trouble.reply), key)
         if breaker is None:
             breaker = Breaker(key, reason, until, wall)
-        elif not breaker.trip(reason, until, now):
+        elif not breaker.trip(reason, until, now, wall):
             return
         self._set(breaker)
         self._tell(breaker, trouble, reach)
@@ -197,17 +205,17 @@ class Breakers:
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         now = self._clock.monotonic()
-        if key.scope in (Scope.SENDER_AS, Scope.SENDER_DOMAIN) and breaker.until <= now:
-            # Its lanes are made anew, and the first mail is the probe.
+        if key.scope is Scope.SENDER_AS and breaker.until <= now:
+            # The first mail proves whether he may (`proofs`).
             self._open[key] = breaker
             self._close(breaker)
             return
         self._open[key] = breaker
         self.any = True
         if key.scope is Scope.SENDER_AS:
-            self._denials.deny(key.key, key.sender.encode())
-        elif key.scope is Scope.SENDER_DOMAIN:
-            self._denials.deny_domain(key.key.encode())
+            self._denials.deny(key.key, bytes_of(key.sender))
+        elif key.scope is Scope.SENDER_DOMAIN and breaker.until > now:
+            self._denials.deny_domain(bytes_of(key.key))
         if breaker.until != math.inf:
             wait_s = max(0.0, breaker.until - now) + TIMER_SLACK_S
             self._timers[key] = self._later(wait_s, partial(self._due, key))
@@ -217,10 +225,13 @@ class Breakers:
         breaker = self._open.get(key)
         if breaker is None:
             return
-        if key.scope in (Scope.SENDER_AS, Scope.SENDER_DOMAIN):
+        if key.scope is Scope.SENDER_AS:
             self._close(breaker)
-        else:
-            self._woken(key)
+            return
+        if key.scope is Scope.SENDER_DOMAIN:
+            # Its mail goes back to the lanes of others, and one of it tries.
+            self._denials.allow_domain(bytes_of(key.key))
+        self._woken(key)
 
     def _close(self, breaker: Breaker) -> None:
         key = breaker.key
@@ -229,9 +240,9 @@ class Breakers:
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         if key.scope is Scope.SENDER_AS:
-            self._denials.allow(key.key, key.sender.encode())
+            self._denials.allow(key.key, bytes_of(key.sender))
         elif key.scope is Scope.SENDER_DOMAIN:
-            self._denials.allow_domain(key.key.encode())
+            self._denials.allow_domain(bytes_of(key.key))
         self._record(trace.BreakerClosed(key.scope.value, str(key), self._clock.now() - breaker.opened_at))
         self._write(key)
         self._woken(key)

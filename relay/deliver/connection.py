@@ -79,7 +79,8 @@ class Connection(asyncio.BufferedProtocol):
         is_ipv6: bool = False,
         age_s: float | None = None,
     ) -> None:
-        """`ends_at` (monotonic): what it logs in with holds no longer; `age_s` instead of the route's."""
+        """`ends_at` (monotonic): what it logs in with holds no longer; `is_ipv6`, where IPv4 was not asked for
+        before; `age_s` instead of the route's."""
         self.client = client
         self.host = host
         self.is_ipv6 = is_ipv6

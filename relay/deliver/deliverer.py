@@ -34,7 +34,6 @@ from relay.deliver.spill import Spill
 from relay.deliver.verdict import Verdicts
 from relay.deliver.work import Bench, Work
 from relay.errors import RecordDamaged, SpoolError
-from relay.m365.row import Scope
 from relay.message.from_field import author_address
 from relay.queue.breaker import StopKey
 from relay.queue.job import Job
@@ -221,8 +220,10 @@ class Deliverer:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._options.tick_s)
-            for _ in self._queue.due(self._clock.now(), self._options.deferred_slice):
-                pass
+            due = self._queue.due(self._clock.now(), self._options.deferred_slice)
+            # What stopped its lane may be over since the mail was deferred.
+            for lane in {job.lane for job in due if job.lane.key.stopped}:
+                self._relane(lane)
             for lane in list(self._queue.lanes):
                 if len(lane):
                     self._pump(lane)
@@ -386,14 +387,13 @@ class Deliverer:
     def _woken(self, key: StopKey) -> None:
         """Something that had stopped may go on."""
         self._desk.woken(key)
-        stopped = {Scope.SENDER_AS: key.sender, Scope.SENDER_DOMAIN: f"@{key.key}"}.get(key.scope)
-        if stopped is not None:
-            for lane in [lane for lane in self._queue.lanes if lane.key.stopped == stopped]:
-                self._relane(lane, stopped)
+        if key.stopped:
+            for lane in [lane for lane in self._queue.lanes if lane.key.stopped == key.stopped]:
+                self._relane(lane)
         if self._tasks is not None and not self._is_draining:
             asyncio.get_running_loop().call_soon(self._pump_all)
 
-    def _relane(self, lane: Lane, stopped: str) -> None:
+    def _relane(self, lane: Lane) -> None:
         """Its mail goes back to where its senders' mail waits; the rest of it in the next turn."""
         for _ in range(self._options.rebuild_slice):
             job = lane.peek()
@@ -408,7 +408,7 @@ class Deliverer:
             lane.pop(job.priority)
             proper.push(job)
         if self._tasks is not None and not self._is_draining:
-            asyncio.get_running_loop().call_soon(self._relane, lane, stopped)
+            asyncio.get_running_loop().call_soon(self._relane, lane)
 
 
 def _whatever(error: SpoolError | None) -> None:

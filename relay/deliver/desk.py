@@ -151,7 +151,8 @@ class Desk:
             work.is_proof = True
             self._proofs.begin(gate.reach, work.envelope.sender)
         if self.breakers.any:
-            self.breakers.begin_probe(gate.reach, who, work, is_external=self._is_external(work))
+            aside = gate.reach.aside(work.envelope.sender, is_external=self._is_external(work))
+            self.breakers.begin_probe(gate.reach, who, work, aside)
         return work
 
     def _cut(self, heads: Heads, priority: Priority, answer: TooLarge) -> None:
@@ -235,12 +236,15 @@ class Desk:
         self._reopened(proper)
         return True
 
-    def stops_outside(self, gate: Gate, work: Work) -> str:
-        """Why mail to the outside has stopped; empty: it has not, or this is none."""
+    def stops_aside(self, gate: Gate, work: Work) -> tuple[Place, str] | None:
+        """What has stopped mail of its kind and lets others past, and why; None: nothing."""
         if not self.breakers.any:
-            return ""
-        stopped = self.breakers.outside(gate.reach, work)
-        return stopped.reason if stopped is not None and self._is_external(work) else ""
+            return None
+        for key in gate.reach.aside(work.envelope.sender):
+            stopped = self.breakers.aside(key, work)
+            if stopped is not None and (key is not gate.reach.outside or self._is_external(work)):
+                return _place_of(key), stopped.reason
+        return None
 
     def proof_place(self, gate: Gate, sender: bytes) -> Place | None:
         """Where a mail waits whose sender is not known to the mailbox, while another one is proved."""
@@ -332,7 +336,7 @@ class Desk:
 
     def woken(self, key: StopKey) -> None:
         """Something that had stopped may go on: mail that stood aside for it asks again."""
-        self._told(OUTSIDE if key.scope is Stopped.TENANT_EXTERNAL else STAYS)
+        self._told(_place_of(key))
 
     def _told(self, place: Place) -> None:
         for lane, key in self._until_told.pop(place, {}):
@@ -378,6 +382,16 @@ class Desk:
             if timer is not None:
                 timer.cancel()
         self._closed.clear()
+
+
+def _place_of(key: StopKey) -> Place:
+    """Where mail stands aside for it."""
+    match key.scope:
+        case Stopped.TENANT_EXTERNAL:
+            return OUTSIDE
+        case Stopped.SENDER_DOMAIN:
+            return Place(Scope.ROUTE, f"senders of {key.key}", Unit.MESSAGES)
+    return STAYS
 
 
 def _new_senders(reach: Reach) -> Place:

@@ -28,7 +28,7 @@ class Source(Protocol):
 
     def read(self, job: Job, recipients_max: int) -> Work | None: ...
     def relane(self, job: Job, lane: Lane, sender: bytes) -> bool: ...
-    def stops_outside(self, gate: Gate, work: Work) -> str: ...
+    def stops_aside(self, gate: Gate, work: Work) -> tuple[Place, str] | None: ...
     def proof_place(self, gate: Gate, sender: bytes) -> Place | None: ...
     def close_siding(
         self, lane: Lane, place: Place, priority: Priority, until: float, reason: str
@@ -97,9 +97,9 @@ class Heads:
     def _is_parked(self, work: Work, priority: Priority, charges: Sequence[Charge]) -> bool:
         """Whether something is known that it waits for, which lets others past."""
         lane, source = work.job.lane, self._source
-        if reason := source.stops_outside(self._gate, work):
-            self._park(work, OUTSIDE, priority)
-            source.close_until_told(lane, OUTSIDE, priority, reason)
+        if stopped := source.stops_aside(self._gate, work):
+            self._park(work, stopped[0], priority)
+            source.close_until_told(lane, stopped[0], priority, stopped[1])
             return True
         place = source.proof_place(self._gate, work.envelope.sender)
         if place is not None:

@@ -193,7 +193,8 @@ class Opener:
                         self._clock,
                         owner,
                         ticket.ends_at,
-                        address.is_ipv6,
+                        # Where there is nothing else, IPv4 is no way out.
+                        address.is_ipv6 and not self._is_ipv4_only,
                         # Those that were opened together do not all end together.
                         route.connection_age_s * (1 - AGE_JITTER * self._rng()),
                     ),

@@ -18,6 +18,7 @@ from relay.deliver.desk import Desk
 from relay.deliver.gate import CallLater, Gate, Timer
 from relay.deliver.opening import Opener, OpeningFailed
 from relay.deliver.options import DelivererOptions
+from relay.deliver.outcome import delay_within, judge_reply
 from relay.deliver.reach import Reach
 from relay.deliver.settlement import Via
 from relay.deliver.sharing import Sharing
@@ -169,6 +170,7 @@ class Pool:
         if connection is None:
             return
         if not connection.is_open:
+            self._breakers.probe_ended(self)
             self._failed("the next hop closed the connection as soon as it was open")
             return
         task = asyncio.current_task()
@@ -188,12 +190,13 @@ class Pool:
         """The mailbox, the route or more has stopped, where the reply says so; else there is a pause."""
         if error.reply is not None and self._verdicts.refused(self, error.reply, str(error)):
             self._is_trusted = False
+            self._breakers.probe_ended(self)
             self._desk.has_stopped(self.gate, self)
             return
         self._breakers.probe_ended(self)
-        self._failed(str(error), is_fault=error.is_fault)
+        self._failed(str(error), error.reply, is_fault=error.is_fault)
 
-    def _failed(self, reason: str, *, is_fault: bool = False) -> None:
+    def _failed(self, reason: str, reply: Reply | None = None, *, is_fault: bool = False) -> None:
         """No new connection for a while. Of several tries that fail together the first one speaks."""
         self._is_trusted = False
         if self._is_paused:
@@ -203,7 +206,8 @@ class Pool:
         first_s, max_s = options.lane_backoff_first_s, options.lane_backoff_max_s
         if is_fault:
             first_s, max_s = options.fault_backoff_first_s, options.fault_backoff_max_s
-        wait_s = delay(self._failures, first_s, 2, max_s, self._rng)
+        row = None if reply is None else judge_reply(reply, is_microsoft=self.reach.is_microsoft)[2]
+        wait_s = delay_within(row, delay(self._failures, first_s, 2, max_s, self._rng))
         self.paused_until, self.pause_reason = self._clock.monotonic() + wait_s, reason
         route = self.reach.route
         text = f"{reason}; next try in {wait_s:.0f} seconds"
@@ -218,6 +222,7 @@ class Pool:
             self._breakers.leave_probe(self)
             return None
         if self._is_draining or connection.is_worn:
+            self._breakers.probe_ended(self)
             return None
         if self._idle and not connection.client.is_idle:
             # Another one rests: better there at once than here behind a verdict that may take long.
@@ -246,15 +251,16 @@ class Pool:
         elif connection not in self._idle:
             self._idle.append(connection)
 
-    def let_go(self, reason: str) -> None:
-        """Give up one connection, as soon as its mail is through."""
+    def let_go(self, reason: str) -> bool:
+        """Give up one connection, as soon as its mail is through; False: there is none to give up."""
         if self._idle:
             self._idle.pop().leave(reason)
-            return
+            return True
         for connection in self._connections:
-            if not connection.retired_for:
+            if connection.is_open and not connection.retired_for:
                 connection.retire(reason)
-                return
+                return True
+        return False
 
     def use_ipv4(self) -> None:
         """The next hop wants it."""
@@ -285,7 +291,7 @@ class Pool:
             has_stopped = self._verdicts.refused(self, connection.ended_by, reason)
         if not connection.mails and not connection.was_asked_to_leave and not has_stopped:
             # It carried nothing: opening the next one at once would go round in circles.
-            self._failed(reason)
+            self._failed(reason, connection.ended_by)
         for work in works:
             self._desk.ended(work)
             self._breakers.probe_ended(work)

@@ -8,6 +8,7 @@ from relay.budget.limit import Scope as Whose
 from relay.m365.preset import Kind
 from relay.m365.row import Scope
 from relay.queue.breaker import StopKey
+from relay.queue.denial import domain_of, text_of
 from relay.route.route import Login, Route
 from relay.route.tariff import mailbox_key, scopes_of
 
@@ -43,13 +44,21 @@ class Reach:
         (tenant,) = (key for scope, key in self.scopes if scope is Whose.TENANT)
         self.outside = StopKey(Scope.TENANT_EXTERNAL, tenant if self.is_microsoft else route.name)
 
-    def key(self, scope: Scope, sender: bytes, domain: bytes) -> StopKey:
+    def aside(self, sender: bytes, *, is_external: bool = True) -> tuple[StopKey, ...]:
+        """What stops some of its mail alone: that to the outside, and that of the sender's domain."""
+        domain = domain_of(sender) if self.is_microsoft else b""
+        of_domain = (StopKey(Scope.SENDER_DOMAIN, text_of(domain)),) if domain else ()
+        return (self.outside, *of_domain) if is_external else of_domain
+
+    def key(self, scope: Scope, sender: bytes) -> StopKey:
         """What a trouble of that scope stops, told of a mail of that sender."""
         match scope:
             case Scope.TENANT_EXTERNAL:
                 return self.outside
-            case Scope.SENDER_AS if self.login is not None:
-                return StopKey(scope, self.mailbox, sender.lower().decode("utf-8", "replace"))
-            case Scope.SENDER_DOMAIN | Scope.SENDER_AS:
-                return StopKey(Scope.SENDER_DOMAIN, domain.decode("utf-8", "replace"))
+            case Scope.SENDER_AS | Scope.SENDER_DOMAIN:
+                domain = domain_of(sender)
+                if scope is Scope.SENDER_DOMAIN and domain and self.is_microsoft:
+                    return StopKey(scope, text_of(domain))
+                # The null sender has no domain, and another server's word holds for its route alone.
+                return StopKey(Scope.SENDER_AS, self.mailbox, text_of(sender))
         return self._found.get(scope) or self._found[Scope.ROUTE]

@@ -20,7 +20,7 @@ class Sharer(Protocol):
     def reach(self) -> Reach: ...
     @property
     def size(self) -> int: ...
-    def let_go(self, reason: str) -> None: ...
+    def let_go(self, reason: str) -> bool: ...
     def pump(self) -> None: ...
 
 
@@ -31,6 +31,9 @@ class Sharing:
         self.connections = connections
         self._pools: list[Sharer] = []
         self._waiting: dict[Sharer, Place] = {}
+        """In order: since they had one last."""
+        self._promised: set[Sharer] = set()
+        """Those that wait for one that is on its way out: asking again would take more than one."""
 
     def add(self, pool: Sharer) -> None:
         """A pool that may want connections."""
@@ -40,17 +43,23 @@ class Sharing:
         """A connection may be opened; False: one must go first, and the pool is told when it has."""
         busy = self.connections.acquire(owner, pool.reach.scopes)
         if busy is None:
+            self._waiting.pop(pool, None)
+            self._promised.discard(pool)
             return True
-        self._waiting[pool] = busy.place
-        self._ask(busy, pool)
+        if pool not in self._promised or self._waiting.get(pool) != busy.place:
+            self._waiting[pool] = busy.place
+            if self._ask(busy, pool):
+                self._promised.add(pool)
         return False
 
     def release(self, owner: Hashable) -> None:
         """A connection is gone, or was not opened."""
         places = self.connections.release(owner)
         if self._waiting and places:
-            for pool in [pool for pool, place in self._waiting.items() if place in places]:
-                del self._waiting[pool]
+            waiting = [pool for pool, place in self._waiting.items() if place in places]
+            # Who has the fewest first, then who waits longest: one that always wants more never shuts others out.
+            for pool in sorted(waiting, key=_size):
+                self._promised.discard(pool)
                 pool.pump()
 
     def trim(self, reach: Reach) -> None:
@@ -60,12 +69,14 @@ class Sharing:
                 sharers = [pool for pool in self._pools if (scope, key) in pool.reach.scopes]
                 max(sharers, key=_size).let_go("fewer connections are allowed")
 
-    def _ask(self, busy: Busy, asking: Sharer) -> None:
+    def _ask(self, busy: Busy, asking: Sharer) -> bool:
         scope, key = busy.place.scope, busy.place.key
         others = [pool for pool in self._pools if pool is not asking and (scope, key) in pool.reach.scopes]
         largest = max(others, key=_size, default=None)
-        if largest is not None and largest.size > asking.size:
-            largest.let_go("others need a connection")
+        # One more for the one and one less for the other must be nearer to even: else it would go back and forth.
+        if largest is None or largest.size <= (asking.size + 1 if asking.size else 0):
+            return False
+        return largest.let_go("others need a connection")
 
 
 def _size(pool: Sharer) -> int:

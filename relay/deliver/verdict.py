@@ -30,6 +30,9 @@ SUSPICIONS_MAX = 3
 """One mail with a sender the next hop does not know must not stop the others; three in a row are the route's fault."""
 
 
+_OF_SOME_MAIL = frozenset({Scope.SENDER_AS, Scope.SENDER_DOMAIN, Scope.TENANT_EXTERNAL})
+
+
 class Judged(Protocol):
     """A pool, as far as verdicts need it."""
 
@@ -71,16 +74,19 @@ class Verdicts:
             self._learner.accepted(pool.reach, replies[0])
             return
         sender = work.envelope.sender
-        troubles = self._believed(pool, outcome)
+        troubles = self._believed(pool, outcome, work)
         for trouble in troubles:
             self._stop(pool, trouble, sender)
         if not outcome.says_something:
             # Nothing was counted against it: it waits where its sender may still send.
             self.give_back(work.job, sender)
         if not troubles:
-            self._breakers.probe_passed(work)
             if outcome.delivered:
+                self._breakers.probe_passed(work)
                 self._learner.accepted(pool.reach, replies[0])
+            else:
+                # What is wrong with this mail alone proves nothing.
+                self._breakers.probe_ended(work)
             return
         # Troubles of their own kind close what was probed, and open it again.
         self._breakers.probe_ended(work)
@@ -92,16 +98,17 @@ class Verdicts:
             connection.retire(reason)
 
     def refused(self, pool: Judged, reply: Reply, reason: str) -> bool:
-        """The next hop would not open a session, or ended it; whether the reply says what has stopped."""
+        """The next hop would not open a session, or ended it; whether the pool's mail has stopped by that."""
         verdict, trouble, row = judge_reply(reply, is_microsoft=pool.reach.is_microsoft)
         if trouble is None or row is None:
             return False
         self._learner.crowded(trouble, pool.reach)
         self._sharing.trim(pool.reach)
-        if verdict not in (Verdict.FAULT, Verdict.SUSPECTED):
+        if verdict not in (Verdict.FAULT, Verdict.SUSPECTED) or trouble.scope in _OF_SOME_MAIL:
+            # No mail was tried: what speaks of some mail only says that there is no session now.
             return False
         self._breakers.trip(trouble, pool.reach, b"", reason)
-        return True
+        return self._breakers.stopping(pool.reach, pool) is not None
 
     def interrupted(self, pool: Judged, connection: Connection, work: Work, reason: str) -> None:
         """Was the mail the cause, and may it have arrived?"""
@@ -132,14 +139,15 @@ class Verdicts:
             job.lane = self._queue.lane(job.lane.key.route, sender)
         self._settlement.give_back(job)
 
-    def _believed(self, pool: Judged, outcome: Outcome) -> list[Trouble]:
-        """The troubles; a suspicion when it is one of several in a row."""
+    def _believed(self, pool: Judged, outcome: Outcome, work: Work) -> list[Trouble]:
+        """The troubles; a suspicion when it is one of several in a row, or what a probe was to find out."""
         troubles = list(outcome.troubles)
         if outcome.delivered:
             self._suspicions.pop(pool, None)
         elif outcome.suspicion is not None:
             count = self._suspicions[pool] = self._suspicions.get(pool, 0) + 1
-            if count >= SUSPICIONS_MAX:
+            key = pool.reach.key(outcome.suspicion.scope, work.envelope.sender)
+            if count >= SUSPICIONS_MAX or self._breakers.is_probe(work, key):
                 troubles.append(outcome.suspicion)
         return troubles
 

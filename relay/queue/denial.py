@@ -42,6 +42,16 @@ class Denials:
         return domain if domain in self._domains else b""
 
 
+def text_of(address: bytes) -> str:
+    """An address as a key: lower case, and the same bytes again by `bytes_of`, whatever they are."""
+    return address.lower().decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """The address of such a key."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def domain_of(address: bytes) -> bytes:
     """Lower case; empty for the null sender."""
     return address[address.rfind(b"@") + 1 :].lower() if b"@" in address else b""

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from relay.m365.preset import Kind
 from relay.message.priority import Priority
-from relay.queue.denial import Denials
+from relay.queue.denial import Denials, text_of
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
 from relay.route.mailbox import Mailboxes
@@ -79,11 +80,12 @@ class Queue:
         """Those that nothing speaks against; and who is stopped, where none is left."""
         if not self.denials or not logins:
             return logins, ""
-        if domain := self.denials.stops(sender):
-            return (), f"@{domain.decode('utf-8', 'replace')}"
+        # What Microsoft says of a domain concerns no other server.
+        if route.kind is not Kind.SMTP and (domain := self.denials.stops(sender)):
+            return (), f"@{text_of(domain)}"
         may_send = self.denials.may_send
         left = tuple(login for login in logins if may_send(mailbox_key(route, login), sender))
-        return left, "" if left else sender.lower().decode("utf-8", "replace")
+        return left, "" if left else text_of(sender) or "<>"
 
     def add(
         self,

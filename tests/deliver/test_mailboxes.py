@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from relay.budget.limit import Limit, Scope, Unit
 from relay.m365.preset import Kind
 from relay.message.envelope import Recipient
@@ -159,11 +161,14 @@ async def test_a_sender_nobody_may_send_for_waits_until_the_administrator_has_ac
             assert simulator.ledger.violations["send_as"] <= 3, "one mail tries"
 
 
+@pytest.mark.parametrize("connections", [3, 20], ids=["as many as the mailbox", "more than the mailbox"])
 @in_loop
-async def test_two_routes_of_a_mailbox_have_three_connections_between_them(tmp_path: Path) -> None:
+async def test_two_routes_of_a_mailbox_have_three_connections_between_them(
+    tmp_path: Path, connections: int
+) -> None:
     three = Limit(Scope.MAILBOX, Unit.CONNECTIONS, 3)
     async with simulated(tmp_path) as simulator:
-        first = route_to(simulator, three, mailboxes=(), mailbox_rules=())
+        first = route_to(simulator, three, mailboxes=(), mailbox_rules=(), connections=connections)
         first = replace(first, credentials=Credentials(ORDERS, simulator.folder.password))
         second = replace(first, name="second")
         async with relaying(tmp_path, first, second) as relay:
@@ -217,10 +222,12 @@ async def test_a_connection_is_there_when_the_limit_gives_way(tmp_path: Path) ->
             mails(relay, 2, ORDERS)
             await scan(relay)
             await relay.until(lambda: relay.told(trace.Delivered))
-            clock.advance(60)
-            await relay.until(lambda: relay.told(trace.ConnectionClosed))
             assert relay.deliverer is not None
             [pool] = [pool for pool in relay.deliverer._pools.values() if pool.reach.identity == ORDERS]
+            # A second one may be on its way for the second mail.
+            await relay.until(lambda: pool.size == pool.open_connections)
+            clock.advance(60)
+            await relay.until(lambda: not pool.size)
             await relay.until(lambda: pool._ahead is not None)
             opened = len(relay.told(trace.ConnectionOpened))
             timers.pass_by(539.95)

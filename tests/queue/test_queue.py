@@ -2,6 +2,7 @@
 
 import sys
 
+from relay.m365.preset import Kind
 from relay.message.priority import Priority
 from relay.message.queue_id import QueueIdSource
 from relay.queue.job import Job
@@ -75,6 +76,7 @@ A, B = Credentials("a@contoso.test", "x"), Credentials("b@contoso.test", "x")
 POOLED = Route(
     "pooled",
     ("h.test",),
+    kind=Kind.SUBMISSION,
     mailboxes=(A, B),
     mailbox_rules=(MailboxRule(("a@contoso.test", "b@contoso.test"), ("news.test",)),),
 )
@@ -104,6 +106,12 @@ def test_a_mailbox_that_was_denied_a_sender_leaves_him_to_the_others() -> None:
     assert (stopped.identities, stopped.stopped) == ((), "x@news.test")
     tested.denials.allow("a@contoso.test", b"x@news.test")
     assert tested.lane("pooled", b"x@news.test").key.identities == ("a@contoso.test",)
+
+
+def test_a_domain_that_was_denied_goes_on_by_a_server_that_is_not_microsofts() -> None:
+    tested = queue()
+    tested.denials.deny_domain(b"news.test")
+    assert tested.lane("one", b"x@news.test").key.identities == ("user",)
 
 
 def test_a_domain_that_was_denied_waits_as_one() -> None:
