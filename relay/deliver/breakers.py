@@ -269,7 +269,8 @@ def _filled(advice: str, key: StopKey) -> str:
     """The catalogue's next step, ready to be pasted."""
     if key.scope in (Scope.SENDER, Scope.SENDER_AS):
         advice = advice.replace("<mailbox>", key.key)
-    return advice.replace("<address>", key.sender) if key.sender else advice
+    sender = bytes_of(key.sender).decode("utf-8", "backslashreplace")
+    return advice.replace("<address>", sender) if sender else advice
 
 
 def _whatever(error: SpoolError | None) -> None:
