@@ -148,7 +148,9 @@ async def test_a_sender_nobody_may_send_for_waits_until_the_administrator_has_ac
             assert simulator.ledger.violations["send_as"] == 2, "one for each mailbox"
             assert relay.deliverer is not None
             [lane] = [lane for lane in relay.deliverer._queue.lanes if lane.key.stopped]
-            assert len(lane) == 20 and f"Add-RecipientPermission {SHOP} -Trustee " in relay.deliverer._reason(lane)
+            assert len(lane) == 20 and f"Add-RecipientPermission {SHOP} -Trustee " in relay.deliverer._reason(
+                lane
+            )
             assert not relay.told(trace.Held) and not relay.told(trace.Deferred)
         clock.advance(86_400)
         async with relaying(tmp_path, route, clock=clock, store=store) as relay:

@@ -1,7 +1,7 @@
 """A burst through a whole relay into a simulated tenant whose clock runs fast, with a kill and a restart in it.
 
-Limits of the relay are written for that clock: a minute of the tenant is 60 / `speed`
-seconds. What is asserted, or reported, is what the simulator counted: it knows nothing of
+The relay has the route that the simulator prints, with limits for that clock: a minute of
+the tenant is 60 / `speed` seconds. What is asserted, or reported, is what the simulator counted: it knows nothing of
 the relay's budgets.
 """
 
@@ -19,11 +19,11 @@ from pathlib import Path
 
 from relay.simulator.report import Report
 from tests.process.relay import Relay, running
-from tests.simulator.test_relay import Command, simulating
+from tests.simulator.test_relay import LISTEN, Command, configuration, simulating
 
 MINUTE = 30
 """Messages of a mailbox in a minute of the tenant (m365 `mailbox-messages`)."""
-MINUTE_S, DAY_S = 60, 86_400
+MINUTE_S = 60
 SESSIONS = 8
 POLL_S = 0.25
 RESET_EVERY_S = 20.0
@@ -31,56 +31,9 @@ RESET_EVERY_S = 20.0
 OUTSIDE_EVERY = 3
 SIMULATOR = """
 speed = {speed}
-[listen]
-submission = "127.0.0.1:0"
-mx = ""
-high_volume = ""
-authority = "127.0.0.1:0"
 [limits]
 messages_mode = "refuse"
 external_recipients = {external}
-"""
-RELAY = """
-[relay]
-hostname = "relay.contoso.example"
-receivers = 1
-[spool]
-path = "spool"
-free_space_floor = 0
-[[listener]]
-address = "127.0.0.1:0"
-[tenant]
-domains = ["contoso.example"]
-[[route]]
-name = "microsoft365"
-kind = "submission"
-host = "{host}"
-port = {port}
-ca_file = "{ca_file}"
-connection_age = {age}
-connection_idle = {idle}
-kind_limits = false
-[[route.limit]]
-count = 3
-of = "connections"
-[[route.limit]]
-count = 30
-of = "messages"
-per = {minute}
-[[route.limit]]
-count = 10000
-of = "recipients"
-per = {day}
-[[route.limit]]
-count = {external}
-of = "external recipients"
-scope = "tenant"
-per = {day}
-"""
-MAILBOX = """
-[[route.mailbox]]
-username = "{name}"
-password_file = "{password_file}"
 """
 
 
@@ -99,11 +52,6 @@ class Plan:
     """The deliverer gets SIGKILL when so much is done."""
     restart_at: float = 2 / 3
     """The whole relay is restarted."""
-
-    @property
-    def minute_s(self) -> int:
-        """A minute of the tenant, in real seconds."""
-        return MINUTE_S // self.speed
 
     @property
     def external(self) -> int:
@@ -172,8 +120,8 @@ def _used(times: list[float], down_s: float = 0.0) -> float:
 def run(folder: Path, plan: Plan) -> Result:
     """Do it all; the relay and the simulator have ended when it returns."""
     tables = "".join(f'[[mailbox]]\naddress = "{plan.address(n)}"\n' for n in range(plan.mailboxes))
-    top, _, rest = SIMULATOR.format(speed=plan.speed, external=plan.external).partition("[listen]")
-    with simulating(folder, top, f"[listen]{rest}{tables}") as simulator:
+    tenant = SIMULATOR.format(speed=plan.speed, external=plan.external) + tables
+    with simulating(folder, tenant, LISTEN) as simulator:
         began = time.monotonic()
         result = _relayed(folder, plan, simulator)
         result.seconds = time.monotonic() - began
@@ -184,7 +132,7 @@ def run(folder: Path, plan: Plan) -> Result:
 
 def _relayed(folder: Path, plan: Plan, simulator: Command) -> Result:
     result = Result(_report(simulator), plan.mails)
-    text = _configuration(plan, simulator)
+    text = configuration(simulator.facts["route"])
     with running(folder, text) as relay:
         asyncio.run(_send(relay, _campaign(plan)))
         _attend(relay, plan, simulator, result, until=plan.kill_at)
@@ -200,24 +148,6 @@ def _relayed(folder: Path, plan: Plan, simulator: Command) -> Result:
         _attend(relay, plan, simulator, result, until=1.0)
         assert relay.stop() == 0
     return result
-
-
-def _configuration(plan: Plan, simulator: Command) -> str:
-    host, _, port = simulator.facts["addresses"]["submission"].rpartition(":")
-    text = RELAY.format(
-        host=host,
-        port=port,
-        ca_file=simulator.facts["ca_file"],
-        age=1080 / plan.speed,
-        idle=max(60 / plan.speed, 1.0),
-        minute=plan.minute_s,
-        day=DAY_S // plan.speed,
-        external=plan.external,
-    )
-    file = simulator.facts["password_file"]
-    return text + "".join(
-        MAILBOX.format(name=plan.address(n), password_file=file) for n in range(plan.mailboxes)
-    )
 
 
 def _killed(relay: Relay, plan: Plan) -> float:
