@@ -1,6 +1,6 @@
 """Queue ids: 64 bits, unique over all receivers, rising with time.
 
-    42 bits milliseconds since 2020 | 6 bits receiver slot | 16 bits counter
+    42 bits milliseconds since 2020 | 6 bits slot | 16 bits counter
 
 The spool's tables are ordered by id, so the oldest mail stands first, and what a
 dead receiver left unfinished is found by its slot. The text form is 13 characters
@@ -10,6 +10,8 @@ of Crockford's base 32 (no i, l, o, u: it is read aloud on the telephone).
 from relay.clock import Clock
 
 MAX_SLOTS = 64
+DELIVERER_SLOT = MAX_SLOTS - 1
+"""Of mails that are born in the deliverer; receivers have those below. One spool has one deliverer."""
 EPOCH_MS = 1_577_836_800_000
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
@@ -19,12 +21,12 @@ _LENGTH = 13
 
 
 class QueueIdSource:
-    """Ids of one receiver. Each is greater than the one before, even when the clock is set back."""
+    """Ids of one receiver, or of the deliverer. Each is greater than the one before, even when the clock is set back."""
 
     def __init__(self, slot: int, clock: Clock) -> None:
         """`slot` is 0 to 63 and held by one live process at a time."""
         if not 0 <= slot < MAX_SLOTS:
-            raise ValueError(f"receiver slot {slot} is not within 0 to {MAX_SLOTS - 1}")
+            raise ValueError(f"slot {slot} is not within 0 to {MAX_SLOTS - 1}")
         self._slot_bits = slot << 16
         self._clock = clock
         self._last_ms = 0
@@ -45,7 +47,7 @@ class QueueIdSource:
 
 
 def slot_of(queue_id: int) -> int:
-    """The receiver slot that gave this id."""
+    """The slot that gave this id: a receiver's, or the deliverer's."""
     return queue_id >> 16 & 0x3F
 
 

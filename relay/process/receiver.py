@@ -7,7 +7,7 @@ import sys
 from relay import tls
 from relay.errors import ConfigurationError
 from relay.identity.dkim import KeyRing
-from relay.message.queue_id import MAX_SLOTS
+from relay.message.queue_id import DELIVERER_SLOT
 from relay.process.assignment import InheritedListener
 from relay.process.life import Life, Unavailable, run
 from relay.process.signer_seat import SignerSeat
@@ -81,15 +81,15 @@ async def _wait_for_slot(life: Life) -> tuple[int, Lock] | None:
         if found is not None:
             return found
         if life.clock.monotonic() > deadline:
-            raise Unavailable(f"all {MAX_SLOTS} receiver slots of {life.told.spool.path} are taken")
+            raise Unavailable(f"all {DELIVERER_SLOT} receiver slots of {life.told.spool.path} are taken")
         await asyncio.wait((life.end,), timeout=SLOT_POLL_S)
     return None
 
 
 def _free_slot(spool: SpoolOptions, wish: int) -> tuple[int, Lock] | None:
     """The wished slot, or the next one nobody has: a predecessor may still be draining."""
-    for offset in range(MAX_SLOTS):
-        slot = (wish + offset) % MAX_SLOTS
+    for offset in range(DELIVERER_SLOT):
+        slot = (wish + offset) % DELIVERER_SLOT
         try:
             return slot, Lock.hold(spool.path, lock.receiver(slot))
         except ConfigurationError:

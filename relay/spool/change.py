@@ -11,6 +11,7 @@ has ended; a small mail has nothing but record 0. What was streamed and never
 accepted is marked, so that it is found and dropped after a crash.
 
 Budget stands beside it: what was used of limits, rows of no mail (`relay.budget.row`).
+Report is Record or Remove of one mail and Accept of the mail that tells of it, as one.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Status(IntEnum):
     QUEUED = 0
     DELIVERED = 1
     HELD = 2
+    FAILED = 3
+    """For good, and whoever wanted to know has been told."""
 
 
 class RecipientState(Struct, frozen=True, array_like=True):
@@ -91,4 +94,17 @@ class Budget:
     rows: tuple[tuple[bytes, bytes | None], ...]
 
 
-Change = Stream | Accept | Abandon | Record | Remove | Budget
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a mail, the mail that tells its sender, and rows as of Budget: all of it or nothing.
+
+    So a crash neither loses a report nor sends it twice.
+    """
+
+    settled: Record | Remove | None
+    """None: the mail stays as it is."""
+    mail: Accept | None
+    rows: tuple[tuple[bytes, bytes | None], ...] = ()
+
+
+Change = Stream | Accept | Abandon | Record | Remove | Budget | Report

@@ -76,7 +76,9 @@ class MemoryStore:
             self.content_rows[key] = record
             self._size += len(record)
         if prepared.content:
-            self._pieces.setdefault(prepared.id, []).extend([key for key, _ in prepared.content])
+            # Of a report the content is another mail's than the one that is settled.
+            id = int.from_bytes(prepared.content[0][0][:8], "big")
+            self._pieces.setdefault(id, []).extend([key for key, _ in prepared.content])
 
     def _drop(self, id: int) -> None:
         key = mail_key(id)

@@ -7,7 +7,7 @@ thread that commits should need the interpreter as seldom as it can.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relay.spool.change import Abandon, Accept, Budget, Change, Record, Remove, Stream
+from relay.spool.change import Abandon, Accept, Budget, Change, Record, Remove, Report, Stream
 from relay.spool.codec import content_rows, mail_key, seal, seal_envelope, seal_state
 
 Row = tuple[bytes, bytes]
@@ -56,12 +56,30 @@ def prepare(change: Change) -> Prepared:
             return Prepared(id, 0, False, ends_partial=True, is_removal=True)
         case Budget(rows):
             return _budget(rows)
+        case Report():
+            return _report(change)
 
 
 def _budget(rows: Sequence[tuple[bytes, bytes | None]]) -> Prepared:
     sealed = [(key, None if value is None else seal(key, value)) for key, value in rows]
     size = sum([len(key) + len(record or b"") for key, record in sealed])
     return Prepared(NO_MAIL, size, False, budget=sealed)
+
+
+def _report(change: Report) -> Prepared:
+    """Under the id of the mail that is settled; the rows of the other one carry its own."""
+    settled, mail = change.settled, change.mail
+    whole = Prepared(NO_MAIL, 0, mail is not None) if settled is None else prepare(settled)
+    # Beside an end it is no addition: held up by a full spool, it would hold up all that empties it. It takes
+    # the place of the mail that failed, is no larger than the bound on what is returned, and the ballast has room.
+    parts = [_budget(change.rows)] if change.rows else []
+    if mail is not None:
+        parts.append(_accept(mail.envelope.id, mail))
+        whole.content, whole.envelope = parts[-1].content, parts[-1].envelope
+        whole.id = whole.id or mail.envelope.id
+    whole.size += sum([part.size for part in parts])
+    whole.budget = parts[0].budget if change.rows else ()
+    return whole
 
 
 def _accept(id: int, change: Accept) -> Prepared:

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from relay.message.queue_id import slot_of
-from relay.spool.change import Abandon, Accept, Change, RecipientState, Record, Remove, Status, Stream
+from relay.spool.change import (
+    Abandon,
+    Accept,
+    Change,
+    RecipientState,
+    Record,
+    Remove,
+    Report,
+    Status,
+    Stream,
+)
 from relay.spool.check import check_store
 from relay.spool.entry import Entry
 from relay.spool.store import Store
@@ -81,6 +91,20 @@ class SpoolMachine(RuleBasedStateMachine):
         if contents is not None:
             self.states.pop(id, None)
             self.batch.append(Remove(id, len(contents)))
+
+    @rule(target=mails, id=consumes(mails), body=bodies, state=st.none() | states)
+    def report(self, id: int, body: bytes, state: RecipientState | None) -> int:
+        new = self.new_id(3)
+        settled: Record | Remove | None = None
+        if id in self.accepted and state is not None:
+            self.states[id] = (state,)
+            settled = Record(id, (state,))
+        elif id in self.accepted:
+            settled = Remove(id, len(self.accepted.pop(id)))
+            self.states.pop(id, None)
+        self.batch.append(Report(settled, Accept(envelope(new, len(body)), body)))
+        self.accepted[new] = [body]
+        return new
 
     @rule(id=consumes(mails))
     def quarantine(self, id: int) -> None:
