@@ -28,6 +28,8 @@ from relay.deliver.options import DelivererOptions
 from relay.deliver.pool import Pool
 from relay.deliver.reach import Reach
 from relay.deliver.register import Register
+from relay.deliver.report_options import ReportOptions
+from relay.deliver.reporting import Reporting
 from relay.deliver.settlement import Committer, Settlement, Via
 from relay.deliver.sharing import Sharing
 from relay.deliver.spill import Spill
@@ -74,10 +76,12 @@ class Deliverer:
         later: CallLater | None = None,
         tenant: Tenant | None = None,
         acted_at: float = 0.0,
+        report: ReportOptions | None = None,
     ) -> None:
         """`rng` is uniform in [0, 1), for jitter; `tokens` for routes that log in with one; `book` for
         routes with limits over a time; `later` instead of the loop's timers; `acted_at`: when the
-        administrator started or reloaded the relay, seconds since the epoch. SpoolError."""
+        administrator started or reloaded the relay, seconds since the epoch; without `report` nobody is told of
+        anything, and what fails is held. SpoolError."""
         self._options = options
         self._routes = routes
         self._store = store
@@ -92,6 +96,21 @@ class Deliverer:
         self._settlement = Settlement(options, self._queue, self._bench, committer, record, clock, rng)
         self._settlement.reopened = self._pump_all
         self._settlement.pushed = self._pushed
+        self._reporting = None
+        if report is not None:
+            self._reporting = Reporting(
+                report,
+                routes,
+                store,
+                committer,
+                record,
+                clock,
+                self._later,
+                options.settle_retry_s,
+                self._queue.__contains__,
+                lambda mail: self.take((mail,)),
+            )
+            self._settlement.reports = self._reporting.reports
         self._register = Register(store, self._queue, self._bench, options, record, clock)
         self._handover = HandoverServer(options.handover_path, options.receivers_max, self)
         self._limits = limits_in_force(routes.routes)
@@ -205,13 +224,16 @@ class Deliverer:
         """Own all tasks until drained or broken; SpoolError."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            ticking = tasks.create_task(self._tick())
+            watching = [tasks.create_task(self._tick())]
+            if self._reporting is not None:
+                watching.append(tasks.create_task(self._reporting.delays.watch()))
             is_up.set_result(None)
             try:
                 await asyncio.wait([trouble])
             finally:
                 self._is_draining = self._desk.is_draining = True
-                ticking.cancel()
+                for task in watching:
+                    task.cancel()
                 for pool in self._pools.values():
                     pool.drain()
                     pool.abort()
@@ -232,6 +254,8 @@ class Deliverer:
             for lane in list(self._queue.lanes):
                 if len(lane) and all(pool.is_stuck for pool in self._pools_for(lane)):
                     self._expire(lane)
+            if self._reporting is not None:
+                self._reporting.tick()
             self._sample()
 
     def _sample(self) -> None:
@@ -244,7 +268,7 @@ class Deliverer:
         )
 
     def _expire(self, lane: Lane) -> None:
-        """Jobs of a stuck lane that are too old are held; the oldest stand first."""
+        """Jobs of a stuck lane that are too old have failed; the oldest stand first."""
         for _ in range(self._options.deferred_slice):
             job = lane.peek()
             if job is None or job.queued_at + lane.route.expire_s > self._clock.now():

@@ -2,7 +2,8 @@
 
 Pure. A positive reply is delivery. A transient one is another try later, until the
 mail is older than the route allows; then, and on a permanent one, the recipient is
-held with the reply, never dropped. The exceptions:
+held with the reply, never dropped; where that is a failure of the mail or of the
+recipient, it is noted, for its sender to be told. The exceptions:
 
 - a reply about our login or TLS (530, 534, 535, 538: RFC 4954 section 6) is a fault
   of configuration: it says nothing about the mail, which waits without an attempt;
@@ -131,6 +132,24 @@ def delay_within(row: Row | None, delay_s: float) -> float:
     return min(max(delay_s, row.action.after_min_s), max(row.action.after_max_s, row.action.after_min_s))
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a recipient will not get the mail."""
+
+    reply: Reply
+    row: Row | None
+    is_expired: bool
+    """It may still pass, but the mail is too old."""
+
+
+def is_failure(row: Row | None) -> bool:
+    """Whether a sender is to be told, or the administrator must look: at what a row says to hold, and at a refusal
+    of more than one mail, which is a fault of configuration."""
+    if row is None:
+        return True
+    return not isinstance(row.action, Hold) and not (isinstance(row.action, Fail) and row.scope in _WIDE)
+
+
 @dataclass(slots=True)
 class Outcome:
     """Recipients by what became of them, as indices into the envelope's list."""
@@ -138,6 +157,10 @@ class Outcome:
     delivered: list[int] = field(default_factory=list)
     deferred: list[int] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    """Done with: whoever wants to know has been told."""
+    failures: dict[int, Failure] = field(default_factory=dict)
+    """Of the held, those whose sender may be told."""
     again: list[int] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     suspicion: Trouble | None = None
@@ -145,12 +168,12 @@ class Outcome:
     @property
     def says_something(self) -> bool:
         """Something is to be recorded."""
-        return bool(self.delivered or self.deferred or self.held)
+        return bool(self.delivered or self.deferred or self.held or self.failed)
 
     @property
     def is_clean(self) -> bool:
         """Everybody has it."""
-        return not (self.deferred or self.held or self.again or self.troubles)
+        return not (self.deferred or self.held or self.failed or self.again or self.troubles)
 
     def _add(self, trouble: Trouble) -> None:
         if all(trouble.key != known.key for known in self.troubles):
@@ -198,6 +221,8 @@ def judge(
                 states[index] = RecipientState(Status.QUEUED, attempts, again_at(row), str(reply))
             case Verdict.DEFERRED | Verdict.SUSPECTED | Verdict.HELD:
                 outcome.held.append(index)
+                if is_failure(row):
+                    outcome.failures[index] = Failure(reply, row, verdict is not Verdict.HELD)
                 states[index] = RecipientState(Status.HELD, attempts, 0.0, str(reply))
             case Verdict.AGAIN | Verdict.FAULT:
                 outcome.again.append(index)

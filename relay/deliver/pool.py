@@ -305,7 +305,8 @@ class Pool:
         """How its mails go."""
         via = self._vias.get(connection)
         if via is None:
-            parts = (connection.host, self.reach.identity, connection.session, connection.is_ipv6)
+            offers_dsn = connection.client.offer.dsn
+            parts = (connection.host, self.reach.identity, connection.session, connection.is_ipv6, offers_dsn)
             via = self._vias[connection] = Via(*parts)
         return via
 

@@ -1,5 +1,7 @@
 """The end of a transaction: its replies become states, events and a change in the spool.
 
+A report of what failed is part of that change, so that neither is ever without the other.
+
 Nothing leaves the spool before its end is known, and a job goes on only when its
 outcome is committed. Outcomes that wait for their commit are counted: a crash would
 repeat these deliveries, so no further mail is started while there are too many.
@@ -7,7 +9,7 @@ repeat these deliveries, so no further mail is started while there are too many.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -26,7 +28,8 @@ from relay.queue.queue import Queue
 from relay.queue.retry import next_attempt
 from relay.smtp.reply import Reply
 from relay.smtp.transaction import Transaction
-from relay.spool.change import Change, RecipientState, Record, Remove, Status
+from relay.spool.change import Accept, Change, RecipientState, Record, Remove, Report, Status
+from relay.spool.handover import Queued
 from relay.trace import event as trace
 
 
@@ -46,6 +49,33 @@ class Via:
     session: str = ""
     """The next hop's id of the session."""
     is_ipv6: bool = False
+    offers_dsn: bool = True
+    """The next hop tells the sender itself what becomes of it (RFC 3461)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Recipients have failed, and that is dealt with."""
+
+    mail: Accept | None
+    """The report, to be committed with the end of the mail; None: there is none."""
+    rows: tuple[tuple[bytes, bytes | None], ...] = ()
+    why: str = ""
+    """Who is told, or why nobody; for the log."""
+
+
+@dataclass(slots=True)
+class Reports:
+    """Who tells senders; nobody, unless these are set."""
+
+    of_failures: Callable[[Work, Outcome, Via, float], Told | None] = field(
+        default=lambda work, outcome, via, now: None
+    )
+    of_deliveries: Callable[[Work, Outcome, Via, float], None] = field(
+        default=lambda work, outcome, via, now: None
+    )
+    born: Callable[[Queued], None] = field(default=lambda mail: None)
+    """A report is in the spool."""
 
 
 class Settlement:
@@ -69,6 +99,7 @@ class Settlement:
         self._clock = clock
         self._rng = rng
         self._is_blocked = False
+        self.reports = Reports()
         self.unsettled = 0
         self.reopened: Callable[[], None] = _nothing
         self.pushed: Callable[[Job], None] = _nothing_for
@@ -108,8 +139,11 @@ class Settlement:
             # Where it waits is for the caller to say: its lane may have stopped.
             return outcome
         job.attempts = attempts if outcome.deferred else job.attempts
-        self._tell(work, outcome, via, attempts, now)
-        self._submit(work)
+        told = self.reports.of_failures(work, outcome, via, now) if outcome.failures else None
+        if outcome.delivered and not via.offers_dsn:
+            self.reports.of_deliveries(work, outcome, via, now)
+        self._tell(work, outcome, via, attempts, now, told)
+        self._submit(work, told)
         return outcome
 
     def hold(self, work: Work, reply: Reply, via: Via) -> None:
@@ -133,13 +167,13 @@ class Settlement:
             else:
                 self._queue.forget(job.id)
 
-    def _submit(self, work: Work) -> None:
-        states = work.states
-        change: Change
-        if all(state.status is Status.DELIVERED for state in states):
-            change = Remove(work.envelope.id, work.envelope.chunks)
+    def _submit(self, work: Work, told: Told | None = None) -> None:
+        settled: Record | Remove
+        if all(state.status in _OVER for state in work.states):
+            settled = Remove(work.envelope.id, work.envelope.chunks)
         else:
-            change = Record(work.envelope.id, tuple(states))
+            settled = Record(work.envelope.id, tuple(work.states))
+        change = settled if told is None else Report(settled, told.mail, told.rows)
         self.unsettled += 1
         self._committer.submit(change, partial(self._committed, work, change))
 
@@ -152,6 +186,8 @@ class Settlement:
             return
         self.unsettled -= 1
         self._go_on(work)
+        if isinstance(change, Report) and change.mail is not None:
+            self.reports.born(Queued.of(change.mail.envelope))
         if self._is_blocked and self.unsettled <= self._options.unsettled_max // 2:
             self._is_blocked = False
             self.reopened()
@@ -168,7 +204,15 @@ class Settlement:
         else:
             self._queue.defer(job, at)
 
-    def _tell(self, work: Work, outcome: Outcome, via: Via, attempts: int, now: float) -> None:
+    def _tell(
+        self,
+        work: Work,
+        outcome: Outcome,
+        via: Via,
+        attempts: int,
+        now: float,
+        told: Told | None = None,
+    ) -> None:
         """Events: one for each kind of outcome and each reply text."""
         id, route = format_id(work.envelope.id), work.job.lane.key.route
         if outcome.delivered:
@@ -188,6 +232,9 @@ class Settlement:
         if outcome.held:
             for reply, names in _by_reply(work, outcome.held):
                 self._record(trace.Held(id, names, route, via.host, reply, attempts))
+        if outcome.failed and told is not None:
+            for reply, names in _by_reply(work, outcome.failed):
+                self._record(trace.Failed(id, names, route, via.host, reply, attempts, told.why))
 
 
 def _acceptance(work: Work) -> Acceptance:
@@ -198,6 +245,7 @@ def _acceptance(work: Work) -> Acceptance:
     return parse_acceptance(final) or _NOWHERE
 
 
+_OVER = (Status.DELIVERED, Status.FAILED)
 _NOWHERE = Acceptance("", "", 0)
 
 

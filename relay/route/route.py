@@ -47,6 +47,15 @@ class Withheld(Struct, frozen=True, tag="withheld"):
     username: str
 
 
+class Failed(Enum):
+    """What becomes of a recipient who failed for good."""
+
+    REPORT = "report"
+    """Its sender is told, and then the mail goes."""
+    HOLD = "hold"
+    """It is kept for the administrator."""
+
+
 Login = Credentials | OAuth | Withheld
 """How to log in to one mailbox."""
 
@@ -104,6 +113,9 @@ class Route:
     """Name of the route that takes mail while this one may not or cannot; empty: none, mail waits."""
     on_uncertain: Uncertain = Uncertain.RETRY
     """What becomes of a mail whose connection was lost between its end and the reply, unless it says so itself."""
+    failed: Failed = Failed.REPORT
+    delay_after_s: float | None = None
+    """Age at which a sender is told that his mail waits; 0: never, None: as `[report]` says."""
     recipients_per_message: int = 0
     """Recipients in one transaction; more take another. 0: as many as `deliver.recipients_max`."""
     recipients_per_domain: int = 0
@@ -125,7 +137,7 @@ class Route:
     limits: tuple[Limit, ...] = ()
     """What the next hop allows in a time, without keys: `relay.route.tariff` says who is counted."""
     expire_s: float = 432_000.0
-    """Age at which a mail that is still deferred is held: 5 days (RFC 5321 section 4.5.4.1)."""
+    """Age at which a mail that is still deferred has failed: 5 days (RFC 5321 section 4.5.4.1)."""
 
     @property
     def logins(self) -> tuple[Login, ...]:

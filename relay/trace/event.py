@@ -158,6 +158,47 @@ class Held(_Event, frozen=True):
     level: Level = "error"
 
 
+class Failed(_Event, frozen=True):
+    """These recipients will not get the mail, and it does not wait for anybody's decision."""
+
+    id: str
+    recipients: tuple[str, ...]
+    route: str
+    host: str
+    reply: str
+    attempts: int
+    report: str
+    """Who has been told, or why nobody."""
+    level: Level = "error"
+
+
+class Reported(_Event, frozen=True):
+    """A mail of our own tells a sender what became of his."""
+
+    id: str
+    """Of the report."""
+    about: str
+    """Of the mail it tells of; empty: of many."""
+    sender: str
+    """Who is told."""
+    kind: str
+    """failed, delayed, relayed, or digest."""
+    recipients: int
+    """Told of; in a digest mails."""
+    route: str
+    level: Level = "info"
+
+
+class Unreported(_Event, frozen=True):
+    """A sender should be told and cannot be: what failed is held."""
+
+    id: str
+    """Of the mail he should be told of; empty: of many, whose digest waits."""
+    sender: str
+    reason: str
+    level: Level = "warning"
+
+
 class Uncertain(_Event, frozen=True):
     """The connection died between the final dot and its reply: the mail may have arrived."""
 
@@ -461,6 +502,9 @@ Event = (
     | Delivered
     | Deferred
     | Held
+    | Failed
+    | Reported
+    | Unreported
     | Uncertain
     | ConnectionOpened
     | ConnectionFailed

@@ -112,6 +112,12 @@ class Tally:
     def _held(self, event: events.Held) -> None:
         self._add_labelled("held_recipients", event.route, len(event.recipients))
 
+    def _failed(self, event: events.Failed) -> None:
+        self._add_labelled("failed_recipients", event.route, len(event.recipients))
+
+    def _reported(self, event: events.Reported) -> None:
+        self._add_labelled("reports", event.kind)
+
     def _uncertain(self, event: events.Uncertain) -> None:
         self._add_labelled("uncertain_deliveries", event.route)
         if event.decision == "hold":
@@ -188,6 +194,8 @@ class Tally:
         events.Delivered: _delivered,
         events.Deferred: _deferred,
         events.Held: _held,
+        events.Failed: _failed,
+        events.Reported: _reported,
         events.Uncertain: _uncertain,
         events.Committed: _committed,
         events.SessionEnded: _session_ended,

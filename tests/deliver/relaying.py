@@ -12,6 +12,7 @@ from relay.deliver.book import open_book
 from relay.deliver.deliverer import Deliverer
 from relay.deliver.gate import CallLater
 from relay.deliver.options import DelivererOptions
+from relay.deliver.report_options import ReportOptions
 from relay.deliver.settlement import Committer as Submits
 from relay.identity.token_cache import Fetch, TokenCache
 from relay.message.envelope import Envelope, Recipient
@@ -137,6 +138,7 @@ async def relaying(
     tenant: Tenant | None = None,
     later: CallLater | None = None,
     acted_at: float = 0.0,
+    report: ReportOptions | None = None,
     **options: object,
 ) -> AsyncIterator[Relaying]:
     """A deliverer at work; `before` may fill the spool first, `committing` stand before the committer,
@@ -161,6 +163,7 @@ async def relaying(
         later=later,
         tenant=tenant,
         acted_at=acted_at,
+        report=report,
     )
     await relay.deliverer.start()
     try:
