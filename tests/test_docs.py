@@ -9,13 +9,20 @@ import pytest
 
 from relay.config.options import key_of
 from relay.deliver.options import DelivererOptions
+from relay.deliver.report_options import ReportOptions
 from relay.receive.options import Limits
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
-OPTIONS = {"limits": Limits, "spool": SpoolOptions, "deliver": DelivererOptions, "route": Route}
+OPTIONS = {
+    "limits": Limits,
+    "spool": SpoolOptions,
+    "deliver": DelivererOptions,
+    "route": Route,
+    "report": ReportOptions,
+}
 LIMIT_ROW = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,]+)(?: [a-z ]+)? \|", re.MULTILINE)
 
 

@@ -71,6 +71,7 @@ def in_force(configuration: Configuration) -> list[Row]:
         rows += login_rows(f"route[{i}]", route)
     for i, rewrite in enumerate(configuration.rewrites):
         rows += _rows(f"rewrite[{i}]", rewrite, ())
+    rows += _rows("report", configuration.report, ("hostname",))
     rows += _rows("tenant", configuration.tenant, ())
     rows += dkim_rows(configuration.dkim, time.time())
     rows += client_rows(configuration.clients)

@@ -16,6 +16,7 @@ from relay.config.listener import build_listeners
 from relay.config.model import File
 from relay.config.options import given
 from relay.config.reach import check_reach
+from relay.config.report import build_report
 from relay.config.rewrite import build_rewrites
 from relay.config.route import build_routes
 from relay.config.value import endpoint
@@ -53,6 +54,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         deliverer=given(deliverer, file.deliver),
         listeners=build_listeners(found, file.listener, clients),
         routes=routes,
+        report=build_report(found, file.relay.hostname, file.report, routes),
         rewrites=build_rewrites(found, file.rewrite),
         tenant=build_tenant(found, file.tenant),
         console=_console(found, file),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.deliver.options import DelivererOptions
+from relay.deliver.report_options import ReportOptions
 from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.expiry import Credential
@@ -62,6 +63,7 @@ class Configuration:
     deliverer: DelivererOptions
     listeners: tuple[Listener, ...]
     routes: tuple[Route, ...]
+    report: ReportOptions
     console: ConsoleOptions | None = None
     tenant: Tenant = field(default_factory=Tenant)
     dkim: tuple[DomainPolicy, ...] = ()

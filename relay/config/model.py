@@ -15,6 +15,7 @@ from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
 from relay.config.match_table import MatchTable
 from relay.config.oauth_table import OAuthTable
+from relay.config.report_table import ReportTable
 from relay.config.rewrite_table import RewriteTable
 from relay.config.table import Table
 from relay.config.value import (
@@ -22,6 +23,7 @@ from relay.config.value import (
     CloudName,
     Count,
     Endpoint,
+    FailedWord,
     Host,
     Level,
     ListenerTls,
@@ -166,6 +168,8 @@ class RouteTable(Table):
     message_size: Size | None = None
     spill: Text | None = None
     uncertain: UncertainWord | None = None
+    failed: FailedWord | None = None
+    delay_after: Seconds | None = None
     recipients_per_message: Count | None = None
     recipients_per_domain: Annotated[int, Field(ge=0)] | None = None
     connections: Count | None = None
@@ -200,6 +204,7 @@ class File(Table):
     listener: Annotated[list[ListenerTable], Field(min_length=1)]
     route: list[RouteTable] = Field(default_factory=list)
     rewrite: list[RewriteTable] = Field(default_factory=list)
+    report: ReportTable = ReportTable()
     tenant: TenantTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
     client: list[ClientTable] = Field(default_factory=list)
@@ -215,6 +220,7 @@ TABLES: dict[str, type[Table]] = {
     "listener": ListenerTable,
     "route": RouteTable,
     "rewrite": RewriteTable,
+    "report": ReportTable,
     "oauth": OAuthTable,
     "mailbox": MailboxTable,
     "limit": RouteLimitTable,

@@ -17,6 +17,7 @@ KEYS = {
     "message_bytes": "message_size",
     "header_bytes": "header_size",
     "content_bytes": "content_memory",
+    "returned_bytes": "returned_size",
     "minimum_rate_bytes_s": "minimum_rate",
     "on_uncertain": "uncertain",
 }

@@ -27,10 +27,13 @@ def _address(value: str) -> str:
     return value
 
 
+Address = Annotated[str, AfterValidator(_address)]
+
+
 class RewriteTable(Table):
     """`relay.receive.options.Rewrite`."""
 
     senders: Annotated[list[Annotated[str, AfterValidator(_sender)]], Field(min_length=1)]
-    to: Annotated[str, AfterValidator(_address)]
+    to: Address
     from_field: bool | None = None
     clients: Annotated[list[Network], Field(min_length=1)] | None = None

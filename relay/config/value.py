@@ -152,4 +152,6 @@ SideWord = Literal["inside", "outside"]
 """Of relay.route.match.Side; likewise."""
 UncertainWord = Literal["retry", "hold"]
 """Of relay.message.uncertain.Uncertain; likewise."""
+FailedWord = Literal["report", "hold"]
+"""Of relay.route.route.Failed; likewise."""
 Level = Literal["debug", "info", "warning", "error"]

@@ -18,9 +18,10 @@ class ReportOptions:
 
     hostname: str
     from_address: str = ""
-    """Of From. Empty: `sender` where reports go by that one, else MAILER-DAEMON at the relay's name."""
+    """Of From. Empty: the envelope sender where that is not null, else MAILER-DAEMON at the relay's name."""
     sender: str = ""
-    """Envelope sender where the null one is not taken: the mailbox of a route, or one it may send as."""
+    """Envelope sender where the null one is not taken: a mailbox, or one it may send as. Empty: the first mailbox
+    of the route, as itself."""
     route: str = ""
     """Of all reports; empty: as the route table says for the null sender and whoever is told."""
     delay_after_s: float = 14_400.0

@@ -6,8 +6,9 @@
 It decides and composes; whoever asks commits what it returns together with the end of the
 mail, so that neither can be lost without the other (`relay.spool.change.Report`).
 
-Nobody is ever told of a report: not the null sender, not our own `[report] sender`, and not
-the sender of what says that it is an answer (RFC 5321 section 6.1, RFC 3834 section 2).
+Nobody is ever told of a report: not the null sender, and not the sender of what says that it
+is an answer, as all of ours do (RFC 5321 section 6.1, RFC 3834 section 2). So reports cannot
+go round in circles, whatever their envelope sender is.
 """
 
 from collections.abc import Callable, Sequence
@@ -90,8 +91,7 @@ class Reporter:
 
     def may_answer(self, envelope: Envelope, head: bytes) -> bool:
         """Whether the sender may be told anything."""
-        ours = self._options.sender.encode().lower()
-        return bool(envelope.sender) and envelope.sender.lower() != ours and not is_answer(head)
+        return bool(envelope.sender) and not is_answer(head)
 
     def _unreportable(self, work: Work, outcome: Outcome) -> Told | None:
         if self._options.unreportable is Unreportable.HOLD:

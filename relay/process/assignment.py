@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from relay.deliver.options import DelivererOptions
+from relay.deliver.report_options import ReportOptions
 from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
@@ -46,6 +47,7 @@ class Assignment(Struct, frozen=True):
     spool: SpoolOptions
     limits: Limits
     deliverer: DelivererOptions
+    report: ReportOptions
     routes: tuple[Route, ...]
     """With their logins for the deliverer only."""
     listeners: tuple[InheritedListener, ...]

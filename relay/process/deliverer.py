@@ -60,6 +60,7 @@ async def work(life: Life) -> None:
         book=book,
         tenant=told.tenant,
         acted_at=told.acted_at,
+        report=told.report,
     )
     await deliverer.start()
     life.ready()

@@ -148,6 +148,7 @@ class Plan:
             spool=configuration.spool,
             limits=configuration.limits.share(configuration.relay.receivers),
             deliverer=configuration.deliverer,
+            report=configuration.report,
             routes=configuration.routes
             if module == DELIVERER
             else assignment.without_logins(configuration.routes),

@@ -39,6 +39,8 @@ LABELLED = {
     "delivered_recipients": ("route", "Recipients that a next hop took."),
     "deferred_recipients": ("route", "Recipients put off, counted each time."),
     "held_recipients": ("route", "Recipients kept until somebody decides."),
+    "failed_recipients": ("route", "Recipients that failed for good, and were told of or listed."),
+    "reports": ("kind", "Mails that tell senders what became of theirs."),
     "uncertain_deliveries": ("route", "Connections lost between the final dot and its reply."),
     "uncertain_held": ("route", "Of these, mails kept until somebody decides."),
     "spilled": ("route", "Mails that took the route named in spill."),

@@ -13,8 +13,10 @@ from relay.config.match_table import MatchTable
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import find, read
+from relay.config.report_table import ReportTable
 from relay.config.table import Table
 from relay.deliver.options import DelivererOptions
+from relay.deliver.report_options import ReportOptions
 from relay.errors import ConfigurationError
 from relay.receive.options import LOOPBACK, Limits, ListenerTls
 from relay.route.match import Match
@@ -363,6 +365,7 @@ retry_factor = 3
         (SpoolOptions, model.SpoolTable, set[str]()),
         (Limits, model.LimitsTable, set[str]()),
         (DelivererOptions, model.DeliverTable, {"hostname", "handover_path"}),
+        (ReportOptions, ReportTable, {"hostname"}),
         (Route, model.RouteTable, {"credentials", "limits", "mailboxes", "mailbox_rules", "matches"}),
         (Match, MatchTable, set[str]()),
     ],

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from relay.deliver.options import DelivererOptions
+from relay.deliver.report_options import ReportOptions, Unreportable
 from relay.identity.client import Client, Clients, Password, Policy
 from relay.identity.expiry import Credential
 from relay.m365.preset import Kind
@@ -48,6 +49,7 @@ TOLD = Assignment(
     spool=SpoolOptions(path=Path("/spool"), stall_s=3.5),
     limits=Limits(connections=7),
     deliverer=DelivererOptions("relay.example.com", Path("/spool/handover.sock")),
+    report=ReportOptions("relay.example.com", sender="a@contoso.example", unreportable=Unreportable.DROP),
     routes=(
         Route(
             name="a", hosts=("a.example", "b.example"), tls=TlsMode.IMPLICIT, recipients=("*.example.net",)

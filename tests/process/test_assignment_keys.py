@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from relay.deliver.options import DelivererOptions
+from relay.deliver.report_options import ReportOptions
 from relay.identity.dkim import DomainPolicy, KeyRing, Selector
 from relay.message.dkim.canonical import Canonicalization
 from relay.process import assignment
@@ -24,6 +25,7 @@ def told(*policies: DomainPolicy) -> Assignment:
         spool=SpoolOptions(path=Path("spool")),
         limits=Limits(),
         deliverer=DelivererOptions(hostname="relay.example.com", handover_path=Path("spool/handover.sock")),
+        report=ReportOptions("relay.example.com"),
         routes=(),
         listeners=(),
         dkim=policies,

@@ -1,5 +1,7 @@
 """Reports go by a route that takes them, with the sender it takes."""
 
+from dataclasses import replace
+
 import pytest
 
 from relay.m365.preset import Kind
@@ -13,6 +15,7 @@ CONNECTOR = Route("connector", ("mx.test",), kind=Kind.CONNECTOR)
 SMARTHOST = Route("smarthost", ("mx.test",), credentials=LOGIN)
 MAILBOX = Route("mailbox", ("smtp.office365.com",), kind=Kind.SUBMISSION, credentials=LOGIN)
 POOL = Route("pool", ("smtp.office365.com",), kind=Kind.SUBMISSION, mailboxes=(LOGIN,))
+FIXED = replace(MAILBOX, name="fixed", kind=Kind.HIGH_VOLUME, sender_fixed=True)
 INSIDE = Route("inside", ("mx.test",), recipients=("contoso.com",))
 
 
@@ -29,8 +32,19 @@ def test_the_null_sender_goes_where_it_is_taken(route: Route) -> None:
 
 @pytest.mark.parametrize("route", [MAILBOX, POOL], ids=lambda route: route.name)
 def test_a_mailbox_sends_reports_for_a_known_sender_only(route: Route) -> None:
-    assert found(route) is None
     assert found(route, sender="relay@contoso.com") == (route.name, b"relay@contoso.com")
+
+
+@pytest.mark.parametrize("route", [MAILBOX, POOL, FIXED], ids=lambda route: route.name)
+def test_the_first_mailbox_of_a_route_sends_them_as_itself(route: Route) -> None:
+    assert found(route) == (route.name, b"relay@contoso.com")
+    assert found(replace(route, recipients=("example.net",))) is None
+
+
+def test_a_login_that_is_no_address_is_no_sender() -> None:
+    resource = replace(MAILBOX, kind=Kind.COMMUNICATION, credentials=Credentials("resource.app.tenant", "x"))
+    assert found(resource) is None
+    assert found(resource, sender="donotreply@contoso.com") == ("mailbox", b"donotreply@contoso.com")
 
 
 def test_a_mailbox_that_may_not_send_for_the_known_sender_is_no_way() -> None:
@@ -45,7 +59,7 @@ def test_the_first_route_that_leads_there_counts() -> None:
 
 def test_a_named_route_takes_all_reports() -> None:
     assert found(INSIDE, PLAIN, name="plain") == ("plain", b"")
-    assert found(INSIDE, MAILBOX, name="mailbox") is None
+    assert found(INSIDE, POOL, name="pool") == ("pool", b"relay@contoso.com")
     assert found(INSIDE, MAILBOX, name="mailbox", sender="relay@contoso.com") == (
         "mailbox",
         b"relay@contoso.com",

@@ -29,6 +29,9 @@ EVERY_EVENT: list[events.Event] = [
         id="A", recipients=("a",), route="r", host="h", reply="451 later", attempts=1, next_attempt=1.0
     ),
     events.Held(id="A", recipients=("a",), route="r", host="h", reply="550 no", attempts=1),
+    events.Failed(id="A", recipients=("a",), route="r", host="h", reply="550 no", attempts=1, report="told"),
+    events.Reported(id="B", about="A", sender="a", kind="failed", recipients=1, route="r"),
+    events.Unreported(id="A", sender="a", reason="no way"),
     events.Uncertain(id="A", route="r", host="h", reason="lost", decision="hold"),
     events.ConnectionOpened(route="r", host="h", tls="", seconds=0.1),
     events.ConnectionFailed(route="r", host="h", reason="refused"),
