@@ -12,6 +12,7 @@ they count, so that a restart neither forgets a failure nor begins the hour anew
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
@@ -109,7 +110,7 @@ class Quota:
         """Senders who are owed a digest now, and the rows of windows that are over and owe nothing."""
         owed: list[bytes] = []
         rows: list[Row] = []
-        for name, window in list(self._windows.items())[:limit]:
+        for name, window in list(islice(self._windows.items(), limit)):
             if not window.is_over(now):
                 break
             if window.owes:

@@ -25,7 +25,8 @@ _BEGIN = {
     Action.RELAYED: "Your mail of {date} was passed on to a server that sends no confirmations, for:",
 }
 _END = {
-    Action.FAILED: "It will not be tried again. What of your mail was returned is attached.",
+    Action.FAILED: "It will not be tried again. Attached are the details for your administrator, and your mail or its "
+    "header.",
     Action.DELAYED: "You need not do anything: it will be tried until {until}. If it fails then, you will be told. "
     "Please do not send it again, or it may arrive twice.",
     Action.RELAYED: "This is no proof that it has been read, or has reached the mailbox. "
