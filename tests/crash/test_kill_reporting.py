@@ -11,14 +11,15 @@ import signal
 import smtplib
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 from tests.fakes.sink import Sunk
 from tests.integration.refusing import refusing
-from tests.integration.serving import Serving, configuration
+from tests.integration.serving import Generations, Serving, configuration
 from tests.process.relay import wait_until
 
-MAILS = 500
+MAILS = 1_000
 KILLS = 5
 SEED = int(os.environ.get("M365_RELAY_CRASH_SEED", "0")) or random.randrange(1, 10**6)
 _MESSAGE_ID = re.compile(rb"^Message-ID: (<\S+>)\r$", re.MULTILINE)
@@ -43,6 +44,11 @@ def reports(mails: list[Sunk]) -> dict[int, set[bytes]]:
     return found
 
 
+def has_begun(relay: Generations, times: int) -> bool:
+    """Whether so many deliverers have read the spool."""
+    return len(relay.now.events("queue_rebuilt")) >= times
+
+
 def test_kills_of_the_deliverer_lose_no_report_and_repeat_none(tmp_path: Path) -> None:
     rng = random.Random(SEED)
     # ruff: noqa: SIM117 (the next hop stands in the outer "with", the relay in the inner one)
@@ -50,9 +56,11 @@ def test_kills_of_the_deliverer_lose_no_report_and_repeat_none(tmp_path: Path) -
         with Serving.started(tmp_path, configuration(hop.port)) as relay:
             part = MAILS // KILLS
             for kill in range(KILLS):
-                send(relay.now.address, range(kill * part, (kill + 1) * part))
-                time.sleep(rng.uniform(0.0, 0.3))
+                # The next part comes while there is no deliverer: it begins with all of it, and dies over it.
+                wait_until(partial(has_begun, relay, kill + 1))
+                time.sleep(rng.uniform(0.0, 0.15))
                 os.kill(relay.now.child("deliverer"), signal.SIGKILL)
+                send(relay.now.address, range(kill * part, (kill + 1) * part))
             wait_until(lambda: len(reports(list(hop.mails))) == MAILS)
             wait_until(lambda: "No such mail waits" in relay.command("queue", "list").stdout)
             assert relay.now.stop() == 0

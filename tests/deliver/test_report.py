@@ -2,6 +2,7 @@
 
 # ruff: noqa: SIM117 (the next hop stands in the outer "with", the relay in the inner one)
 
+import asyncio
 import email
 from collections.abc import Callable
 from email.message import Message
@@ -10,11 +11,14 @@ from typing import cast
 
 import pytest
 
+from relay.deliver import delays
 from relay.deliver.report_options import ReportOptions, Unreportable
+from relay.errors import SpoolError, SpoolFull
 from relay.message.envelope import Recipient
 from relay.message.queue_id import DELIVERER_SLOT, slot_of
 from relay.route.route import Failed
-from relay.spool.change import Status
+from relay.spool.change import Change, Report, Status
+from relay.spool.commit import Committer
 from relay.trace import event as trace
 from tests.deliver.relaying import CONTENT, Relaying, relaying, route_to, states
 from tests.fakes.clock import FakeClock
@@ -294,6 +298,84 @@ async def test_what_a_digest_owes_survives_a_restart(tmp_path: Path) -> None:
             clock.advance(3600)
             digest = (await sink.received(2))[1]
             assert b"3 more of your mails" in digest.content
+
+
+class Refusing:
+    """A committer whose first reports fail."""
+
+    def __init__(self, committer: Committer, failures: int) -> None:
+        self._committer = committer
+        self.left = failures
+
+    def submit(self, change: Change, done: Callable[[SpoolError | None], None]) -> None:
+        if isinstance(change, Report) and self.left:
+            self.left -= 1
+            asyncio.get_running_loop().call_soon(done, SpoolFull("the disk is full"))
+        else:
+            self._committer.submit(change, done)
+
+
+@in_loop
+async def test_a_report_that_cannot_be_kept_is_kept_later_and_once(tmp_path: Path) -> None:
+    async with Sink(Script(replies=dict(REFUSED))) as sink:
+        async with relaying(
+            tmp_path,
+            route_to(sink.port),
+            report=OPTIONS,
+            committing=lambda committer: Refusing(committer, 3),
+            settle_retry_s=0.02,
+        ) as relay:
+            await relay.send()
+            await sink.received(1)
+            await relay.until_empty()
+        assert len(sink.mails) == len(relay.told(trace.Reported)) == 1
+        assert sum(line.startswith(b"RCPT TO:<b@") for line in sink.commands) == 1, (
+            "not tried again meanwhile"
+        )
+
+
+@in_loop
+async def test_a_digest_that_cannot_be_kept_is_kept_later(tmp_path: Path) -> None:
+    clock = FakeClock()
+    options = ReportOptions("relay.test", per_sender_per_hour=1)
+    made: list[Refusing] = []
+
+    def committing(committer: Committer) -> Refusing:
+        made.append(Refusing(committer, 0))
+        return made[0]
+
+    async with Sink(Script(replies=dict(REFUSED))) as sink:
+        async with relaying(
+            tmp_path, route_to(sink.port), report=options, clock=clock, before=failing(3), committing=committing,
+            settle_retry_s=0.02,
+        ) as relay:  # fmt: skip
+            await relay.until(lambda: len(relay.told(trace.Failed)) == 3)
+            await relay.until_empty()
+            made[0].left = 2
+            clock.advance(3600)
+            digest = (await sink.received(2))[1]
+            assert b"2 more of your mails" in digest.content
+            await relay.until_empty()
+            assert len(sink.mails) == 2
+
+
+@in_loop
+async def test_the_deliverer_looks_for_mail_that_waits_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delays, "INTERVAL_S", 0.01)
+    clock = FakeClock()
+    later = {b"RCPT TO:<b@c.test>": b"450 4.2.1 later"}
+    async with Sink(Script(replies=later)) as sink:
+        async with relaying(tmp_path, route_to(sink.port), report=OPTIONS, clock=clock) as relay:
+            await relay.send()
+            await relay.until(lambda: relay.told(trace.Deferred))
+            clock.advance(4 * 3600 + 1)
+            [notice] = await sink.received(1)
+            [told] = groups(notice)
+            assert (told["Action"], told["Status"]) == ("delayed", "4.2.1")
+            await relay.until(lambda: len(relay.told(trace.Deferred)) == 2)
+            assert len(sink.mails) == 1
 
 
 @in_loop
