@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from relay.message.dsn import begin
-from relay.message.received import date_time
-from relay.message.report import Author
+from relay.message.report import Author, date
 from relay.message.seven_bit import one_line, part
 
 
@@ -56,7 +55,7 @@ def _entry(failure: Failure) -> list[str]:
     shown = ", ".join(f"<{one_line(each)}>" for each in failure.recipients)
     more = failure.count - len(failure.recipients)
     lines = [
-        f"{date_time(int(failure.at)).decode()}  number {failure.name}",
+        f"{date(failure.at)}  number {failure.name}",
         f"  to {shown}" + (f" and {more} more" if more > 0 else ""),
     ]
     if failure.message_id:

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from relay.message.dsn_words import words
 from relay.message.header import Header
 from relay.message.notify import Action, from_xtext
-from relay.message.received import date_field, date_time, message_id_field
-from relay.message.report import Author, Fate, Report
+from relay.message.received import date_field, message_id_field
+from relay.message.report import Author, Fate, Report, date
 from relay.message.seven_bit import WORD_BYTES, field, is_plain, part
 
 HEADER_MAX = 65_536
@@ -118,7 +118,7 @@ def _status_part(report: Report, hostname: str) -> bytes:
         groups[0] = (
             field("Original-Envelope-Id", from_xtext(about.envid).decode("ascii", "replace")) + groups[0]
         )
-    groups[0] += field("Arrival-Date", date_time(int(about.received_at)).decode())
+    groups[0] += field("Arrival-Date", date(about.received_at))
     groups += [_group(report, fate) for fate in report.fates]
     return b"Content-Type: message/delivery-status\r\n\r\n%b" % b"\r\n".join(groups)
 
@@ -137,9 +137,9 @@ def _group(report: Report, fate: Fate) -> bytes:
     if fate.reply:
         fields.append(field("Diagnostic-Code", f"smtp; {fate.reply}"))
     if fate.attempted_at:
-        fields.append(field("Last-Attempt-Date", date_time(int(fate.attempted_at)).decode()))
+        fields.append(field("Last-Attempt-Date", date(fate.attempted_at)))
     if report.retry_until:
-        fields.append(field("Will-Retry-Until", date_time(int(report.retry_until)).decode()))
+        fields.append(field("Will-Retry-Until", date(report.retry_until)))
     return b"".join(fields)
 
 

@@ -8,8 +8,7 @@ import textwrap
 from collections.abc import Sequence
 
 from relay.message.notify import Action
-from relay.message.received import date_time
-from relay.message.report import Fate, Report
+from relay.message.report import Fate, Report, date
 from relay.message.seven_bit import one_line, shown
 
 SHOWN_MAX = 50
@@ -36,12 +35,11 @@ _END = {
 
 def words(report: Report, hostname: str) -> str:
     """The text, its lines ended by CRLF."""
-    date = date_time(int(report.about.received_at)).decode()
-    until = date_time(int(report.retry_until)).decode()
+    came, until = date(report.about.received_at), date(report.retry_until)
     lines = [
         f"This is the mail relay {hostname}.",
         "",
-        *_wrapped(_BEGIN[report.action].format(date=date), ""),
+        *_wrapped(_BEGIN[report.action].format(date=came), ""),
     ]
     for fate in report.fates[:SHOWN_MAX]:
         lines += ["", *_fate(fate)]

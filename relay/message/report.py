@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from relay.message.envelope import Envelope
 from relay.message.notify import Action
+from relay.message.received import date_time
+
+LAST_MOMENT = 253_402_300_799
+"""The end of the year 9999: what is later cannot be written in a date, and may stand in a configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +59,8 @@ class Report:
     """When this became true, seconds since the epoch."""
     retry_until: float = 0.0
     """Of a delayed mail."""
+
+
+def date(at: float) -> str:
+    """A moment, seconds since the epoch, as a field or a text has it."""
+    return date_time(int(min(max(at, 0.0), LAST_MOMENT))).decode()

@@ -170,6 +170,7 @@ def test_a_text_of_many_recipients_counts_those_it_does_not_name() -> None:
     st.sampled_from((b"", b"FULL", b"HDRS")),
     ANYTHING,
     st.sampled_from(Action),
+    st.floats(-1e18, 1e18),
 )
 @example(
     [NOT_FOUND],
@@ -178,11 +179,12 @@ def test_a_text_of_many_recipients_counts_those_it_does_not_name() -> None:
     b"FULL",
     b"",
     Action.FAILED,
+    0.0,
 )
 def test_whatever_is_reported_on_the_report_is_sound(
-    fates: list[Fate], sender: bytes, head: bytes, ret: bytes, said: bytes, action: Action
+    fates: list[Fate], sender: bytes, head: bytes, ret: bytes, said: bytes, action: Action, until: float
 ) -> None:
-    told = report(action, *fates, head=head, sender=sender, ret=ret, envid=said, message_id=said, until=1.8e9)
+    told = report(action, *fates, head=head, sender=sender, ret=ret, envid=said, message_id=said, until=until)
     mail = composed(told)
     assert mail.isascii() and b"\0" not in mail
     assert all(len(line) <= 998 and not re.search(rb"[\r\n]", line) for line in mail.split(b"\r\n"))
