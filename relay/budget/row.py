@@ -4,7 +4,7 @@
     01 <scope> <unit> <kind> <window_s: 4> <key> <release: 8>       | <amount: 8>
     02 <scope> <unit> <key>                                         | <learnt count: 8>
     03 <name>                                                       | what has stopped (relay.queue.breaker)
-    04 <name>                                                       | reports (relay.deliver.quota, relay.deliver.delays)
+    05 <name>                                                       | reports (relay.deliver.quota, relay.deliver.delays)
 
 Numbers are unsigned and big endian. A release of OPEN marks the sends whose end is
 not known, and sorts behind all others. A row whose value is None is to be deleted.
@@ -23,7 +23,7 @@ TIME = b"\x00"
 USE = b"\x01"
 LEARNT = b"\x02"
 BREAKER = b"\x03"
-REPORT = b"\x04"
+REPORT = b"\x05"
 NOW = TIME + b"now"
 """The ledger's own time when the rows were written."""
 OPEN = (1 << 64) - 1

@@ -2,7 +2,7 @@
 
 Ids rise with time, so the mails that pass an age are the next ones of the spool: for each
 route a cursor says up to which id everything was looked at. It lies in the spool
-(`04 64 <route>`) and moves in the commit that puts a notice there; so a mail is told of once,
+(`05 64 <route>`) and moves in the commit that puts a notice there; so a mail is told of once,
 over restarts and changes of `delay_after` too, whatever it waits for: the next hop, a limit,
 or somebody who mends a login. What is bulk or not to be sent before some time is passed over.
 """

@@ -6,8 +6,8 @@ its end, a digest goes out and is the first report of the next window; else the 
 All of it lies in the spool, in rows (`relay.budget.row`) that are committed with the mail
 they count, so that a restart neither forgets a failure nor begins the hour anew:
 
-    04 77 <sender>               | the window
-    04 65 <number: 8> <sender>   | one listed failure
+    05 77 <sender>               | the window
+    05 65 <number: 8> <sender>   | one listed failure
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from relay.spool.prepared import prepare
 from relay.spool.store import Store
 from tests.spool.sample import accept, envelope, options
 
-ROW = (b"\x04w", b"a window")
+ROW = (b"\x05w", b"a window")
 FAILED = (RecipientState(Status.FAILED, 1, 0.0, "550 no"),)
 
 
