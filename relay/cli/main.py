@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import client, dkim, token
+from relay.cli import client, dkim, suppression, token
 from relay.cli.end import status_of
 from relay.cli.simulate import simulate
 from relay.process.exits import Exit
@@ -37,6 +37,7 @@ app.add_typer(queue, name="queue")
 app.add_typer(spool, name="spool")
 app.add_typer(client.app, name="client")
 app.add_typer(dkim.app, name="dkim")
+app.add_typer(suppression.app, name="suppression")
 app.add_typer(token.app, name="token")
 app.command()(simulate)
 

@@ -22,3 +22,4 @@ class ReportTable(Table):
     per_sender_per_hour: Count | None = None
     returned_size: Size | None = None
     unreportable: UnreportableWord | None = None
+    suppress: Seconds | None = None

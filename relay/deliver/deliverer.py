@@ -227,6 +227,7 @@ class Deliverer:
             watching = [tasks.create_task(self._tick())]
             if self._reporting is not None:
                 watching.append(tasks.create_task(self._reporting.delays.watch()))
+                watching.append(tasks.create_task(self._reporting.suppressing.watch()))
             is_up.set_result(None)
             try:
                 await asyncio.wait([trouble])

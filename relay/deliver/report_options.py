@@ -31,6 +31,8 @@ class ReportOptions:
     returned_bytes: int = 65_536
     """The largest mail that is returned whole where RET=FULL asks for it; of others the header goes back."""
     unreportable: Unreportable = Unreportable.HOLD
+    suppress_s: float = 0.0
+    """For how long no mail is taken for an address that is not there; 0: it is taken, and fails again."""
 
     def author(self, envelope_sender: str) -> str:
         """Whom the report is from."""

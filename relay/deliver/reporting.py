@@ -14,7 +14,8 @@ from relay.deliver.outcome import Outcome
 from relay.deliver.quota import Quota
 from relay.deliver.report_options import ReportOptions
 from relay.deliver.reporter import Notice, Reporter
-from relay.deliver.settlement import Committer, Reports, Via
+from relay.deliver.settlement import Committer, Reports, Told, Via
+from relay.deliver.suppressing import Suppressing
 from relay.deliver.work import Work
 from relay.errors import SpoolError
 from relay.message.queue_id import DELIVERER_SLOT, QueueIdSource, format_id
@@ -58,7 +59,10 @@ class Reporting:
         self.delays = Delays(
             spool, routes, options.delay_after_s, self._reporter, committer, clock, rows, born
         )
-        self.reports = Reports(self._reporter.settle, self._relayed, born)
+        self.suppressing = Suppressing(
+            options.suppress_s, spool, lambda change: committer.submit(change, _whatever), record, clock
+        )
+        self.reports = Reports(self._failed, self._relayed, born)
 
     def tick(self) -> None:
         """Digests whose hour has come."""
@@ -68,6 +72,10 @@ class Reporting:
             self._committer.submit(Budget(tuple(rows)), _whatever)
         for notice in notices:
             self._send(_change(notice))
+
+    def _failed(self, work: Work, outcome: Outcome, via: Via, now: float) -> Told | None:
+        self.suppressing.enter(work.envelope, outcome.failures, now)
+        return self._reporter.settle(work, outcome, via, now)
 
     def _relayed(self, work: Work, outcome: Outcome, via: Via, now: float) -> None:
         """Before the end of the mail is submitted: a crash repeats the delivery, and never loses the notice."""
@@ -98,4 +106,4 @@ def _change(notice: Notice) -> Report:
 
 
 def _whatever(error: SpoolError | None) -> None:
-    """The rows say nothing any more."""
+    """The rows say nothing any more, or are entered when the address fails again."""

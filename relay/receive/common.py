@@ -16,6 +16,7 @@ from relay.receive.dkim import Dkim
 from relay.receive.logins import Logins
 from relay.receive.options import ReceiverOptions
 from relay.receive.rewrite import Rewrites
+from relay.receive.suppression import Suppression
 from relay.route.table import RouteTable
 from relay.smtp.reply import Reply
 from relay.spool.change import Change
@@ -60,6 +61,7 @@ class Common:
         record: Record,
         clock: Clock,
         dkim: Dkim | None = None,
+        suppression: Suppression | None = None,
     ) -> None:
         self.options = options
         self.limits = options.limits
@@ -70,6 +72,8 @@ class Common:
         self.handover = handover
         self.dkim = dkim
         """Signs what has a policy; None: no domain has one."""
+        self.suppression = suppression
+        """Who gets no mail; None: everybody may."""
         self.directory = Directory(options.clients, secrets.token_bytes)
         self.logins = Logins(self.directory, options.limits, loop, clock, secrets.token_bytes)
         self.record = record

@@ -6,10 +6,13 @@ A reply tells the client what it may do about it, never our configuration.
 from relay.errors import SpoolError, SpoolFull
 from relay.message.header import Header
 from relay.message.priority import Priority
+from relay.message.received import date_time
+from relay.message.report import LAST_MOMENT
 from relay.receive.options import Limits
 from relay.route.rule import Rule
 from relay.route.table import Possible, Refusal
 from relay.smtp.reply import Reply
+from relay.spool.suppressed import Suppressed
 
 CLIENT_NOT_ALLOWED = Reply(554, "5.7.1", "This relay does not serve your address")
 EARLY_TALKER = Reply(554, "5.5.1", "You spoke before the greeting")
@@ -56,6 +59,15 @@ def judge_recipient(found: Possible | Refusal, declared_size: int) -> Reply:
     if found.size_max and declared_size > found.size_max:
         return _too_large(found.size_max)
     return RECIPIENT_OK
+
+
+def judge_suppressed(found: Suppressed | None) -> Reply:
+    """RCPT: has the address failed for good not long ago? It would again, and Microsoft blocks who goes on."""
+    if found is None:
+        return RECIPIENT_OK
+    said = found.reply.encode("ascii", "replace").decode()
+    until = date_time(int(min(found.until, LAST_MOMENT))).decode()
+    return Reply(550, "5.1.1", f"No mail is taken for this address until {until}, since it failed: {said}")
 
 
 def judge_choice(refusal: Refusal) -> Reply:

@@ -13,6 +13,7 @@ from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.session import Listener, Session
 from relay.receive.signer_thread import SignerThread
 from relay.receive.signing import Signing
+from relay.receive.suppression import Suppression
 from relay.receive.visitor import Access
 from relay.route.table import RouteTable
 from relay.spool.spool import Spool
@@ -54,7 +55,9 @@ class Receiver:
         self._record = record
         loop = asyncio.get_running_loop()
         dkim = Dkim(keys, signing or SignerThread(loop), record) if keys else None
-        self._common = Common(options, loop, routes, committer, handover, record, clock, dkim)
+        self._common = Common(
+            options, loop, routes, committer, handover, record, clock, dkim, Suppression(store, clock)
+        )
         self._listeners = [
             Listener(
                 listener,

@@ -315,6 +315,9 @@ class Session(asyncio.BufferedProtocol):
         origin = self._origin
         found = self._common.routes.possible(self._sender, command.recipient, origin.client, origin.account)
         reply = policy.judge_recipient(found, mail.size)
+        suppression = self._common.suppression
+        if reply is policy.RECIPIENT_OK and suppression is not None:
+            reply = policy.judge_suppressed(suppression.of(command.recipient))
         if isinstance(found, Possible) and reply is policy.RECIPIENT_OK:
             self._recipients.append(
                 Recipient(command.recipient, found.route.name, command.notify, command.orcpt)

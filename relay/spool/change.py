@@ -10,7 +10,8 @@ because the fields we add (a signature among them) are known only when the data
 has ended; a small mail has nothing but record 0. What was streamed and never
 accepted is marked, so that it is found and dropped after a crash.
 
-Budget stands beside it: what was used of limits, rows of no mail (`relay.budget.row`).
+Budget and Suppress stand beside it: what was used of limits (`relay.budget.row`), and
+addresses no mail is taken for; rows of no mail.
 Report is Record or Remove of one mail and Accept of the mail that tells of it, as one.
 """
 
@@ -20,6 +21,7 @@ from enum import IntEnum
 from msgspec import Struct
 
 from relay.message.envelope import Envelope
+from relay.spool.suppressed import Suppressed
 
 MAX_RECORD_BYTES = 262_144
 """One content record. Bounds the memory a mail takes while it streams through."""
@@ -107,4 +109,11 @@ class Report:
     rows: tuple[tuple[bytes, bytes | None], ...] = ()
 
 
-Change = Stream | Accept | Abandon | Record | Remove | Budget | Report
+@dataclass(frozen=True, slots=True)
+class Suppress:
+    """Addresses no mail is taken for; None: it is again. What there is of the same address is replaced."""
+
+    rows: tuple[tuple[bytes, Suppressed | None], ...]
+
+
+Change = Stream | Accept | Abandon | Record | Remove | Budget | Report | Suppress

@@ -41,6 +41,8 @@ class Report:
     states: int = 0
     budget: int = 0
     """Rows of the budgets."""
+    suppressed: int = 0
+    """Addresses no mail is taken for."""
     aside: int = 0
     """Mails that were moved aside earlier; no problem any more."""
     content_records: int = 0
@@ -76,6 +78,7 @@ def check_store(store: Store, progress: Progress = lambda *_: None) -> Report:
         ("content", _look_at_owner),
         ("damaged", _look_aside),
         ("budget", _look_at_budget),
+        ("suppressed", _look_at_suppressed),
     ):
         total = store.rows_in(table)
         for done, (snapshot, key) in enumerate(_keys(store, table)):
@@ -159,6 +162,14 @@ def _look_at_budget(report: Report, snapshot: Snapshot, key: bytes) -> None:
         unseal(key, snapshot.get("budget", key) or b"")
     except RecordDamaged as error:
         report.add("budget", b"", f"row {key.hex()}: {error}")
+
+
+def _look_at_suppressed(report: Report, snapshot: Snapshot, key: bytes) -> None:
+    report.suppressed += 1
+    try:
+        unseal(key, snapshot.get("suppressed", key) or b"")
+    except RecordDamaged as error:
+        report.add("suppressed", b"", f"row {key.decode('utf-8', 'replace')}: {error}")
 
 
 def _look_aside(report: Report, snapshot: Snapshot, key: bytes) -> None:

@@ -18,6 +18,7 @@ from relay.message.priority import Priority
 from relay.spool.change import RecipientState
 from relay.spool.entry import BudgetRows, Entry
 from relay.spool.handover import Queued
+from relay.spool.suppressed import Suppressed
 
 PIECE_BYTES = 4 * 4096 - 16 - 4
 """Content lies in pieces of four pages, LMDB's page header and our sum deducted. LMDB needs pages that stand side
@@ -26,6 +27,7 @@ and gone, commits with records of 26 pages took six times as long (docs/decision
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+_decode_suppressed = msgspec.msgpack.Decoder(Suppressed).decode
 _decode_state = msgspec.msgpack.Decoder(tuple[RecipientState, ...]).decode
 
 
@@ -193,6 +195,19 @@ def unseal_budget(records: Iterable[tuple[bytes, bytes]]) -> BudgetRows:
         except RecordDamaged as error:
             damaged.append((key, str(error)))
     return BudgetRows(tuple(rows), tuple(damaged))
+
+
+def seal_suppressed(key: bytes, suppressed: Suppressed) -> bytes:
+    """The record of an address that no mail is taken for."""
+    return seal(key, _encode(suppressed))
+
+
+def unseal_suppressed(key: bytes, record: bytes | memoryview) -> Suppressed:
+    """What it says; RecordDamaged when it is none."""
+    try:
+        return _decode_suppressed(unseal(key, record))
+    except msgspec.MsgspecError as error:
+        raise RecordDamaged(f"not a suppressed address: {error}") from None
 
 
 def seal_reason(key: bytes, reason: str) -> bytes:

@@ -15,6 +15,7 @@ from relay.spool.codec import mail_key
 from relay.spool.entry import BudgetRows, Damaged, Entry
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
+from relay.spool.suppressed import Suppressed, key_of
 
 
 class MemoryStore:
@@ -28,6 +29,7 @@ class MemoryStore:
         self.state_rows: dict[bytes, bytes] = {}
         self.partial_rows: dict[bytes, bytes] = {}
         self.budget_records: dict[bytes, bytes] = {}
+        self.suppressed_records: dict[bytes, bytes] = {}
         self.set_aside: dict[int, str] = {}
         self._pieces: dict[int, list[bytes]] = {}
         self._size = 0
@@ -58,11 +60,15 @@ class MemoryStore:
                 self.partial_rows.pop(mail_key(prepared.id), None)
             if prepared.is_removal:
                 self._drop(prepared.id)
-            for key, record in prepared.budget:
-                if record is None:
-                    self.budget_records.pop(key, None)
-                else:
-                    self.budget_records[key] = record
+            for rows, records in (
+                (prepared.budget, self.budget_records),
+                (prepared.suppressed, self.suppressed_records),
+            ):
+                for key, record in rows:
+                    if record is None:
+                        records.pop(key, None)
+                    else:
+                        records[key] = record
 
     def _put(self, prepared: Prepared) -> None:
         for row, rows in (
@@ -133,6 +139,26 @@ class MemoryStore:
     def budget_rows(self) -> BudgetRows:
         """What is kept of the budgets."""
         return codec.unseal_budget(sorted(self.budget_records.items()))
+
+    def suppressed(self, address: bytes) -> Suppressed | None:
+        """Why and until when no mail is taken for the address; None: it is; RecordDamaged."""
+        key = key_of(address)
+        record = self.suppressed_records.get(key)
+        return None if record is None else codec.unseal_suppressed(key, record)
+
+    def suppressions(self, after: bytes = b"", limit: int = 1_000) -> list[tuple[bytes, Suppressed | None]]:
+        """Up to `limit` addresses above `after`, in order; None: the record is damaged."""
+        found: list[tuple[bytes, Suppressed | None]] = []
+        for key in sorted(key for key in self.suppressed_records if key > after)[:limit]:
+            try:
+                found.append((key, codec.unseal_suppressed(key, self.suppressed_records[key])))
+            except RecordDamaged:
+                found.append((key, None))
+        return found
+
+    def count_suppressed(self) -> int:
+        """Addresses no mail is taken for."""
+        return len(self.suppressed_records)
 
     def partial(self) -> Iterator[int]:
         """Mails that were streamed and not accepted yet."""

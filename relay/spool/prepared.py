@@ -7,8 +7,9 @@ thread that commits should need the interpreter as seldom as it can.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relay.spool.change import Abandon, Accept, Budget, Change, Record, Remove, Report, Stream
-from relay.spool.codec import content_rows, mail_key, seal, seal_envelope, seal_state
+from relay.spool.change import Abandon, Accept, Budget, Change, Record, Remove, Report, Stream, Suppress
+from relay.spool.codec import content_rows, mail_key, seal, seal_envelope, seal_state, seal_suppressed
+from relay.spool.suppressed import key_of
 
 Row = tuple[bytes, bytes]
 """Key and record."""
@@ -34,6 +35,8 @@ class Prepared:
     """The mail leaves, with everything that is kept under its id."""
     budget: Sequence[tuple[bytes, bytes | None]] = ()
     """In this order; None deletes."""
+    suppressed: Sequence[tuple[bytes, bytes | None]] = ()
+    """Likewise."""
 
 
 def prepare(change: Change) -> Prepared:
@@ -56,6 +59,12 @@ def prepare(change: Change) -> Prepared:
             return Prepared(id, 0, False, ends_partial=True, is_removal=True)
         case Budget(rows):
             return _budget(rows)
+        case Suppress(rows):
+            keyed = [(key_of(address), value) for address, value in rows]
+            sealed = [(key, None if value is None else seal_suppressed(key, value)) for key, value in keyed]
+            return Prepared(
+                NO_MAIL, sum([len(record or b"") for _, record in sealed]), False, suppressed=sealed
+            )
         case Report():
             return _report(change)
 

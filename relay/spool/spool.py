@@ -8,6 +8,7 @@ from relay.spool.change import Change, RecipientState
 from relay.spool.entry import BudgetRows, Damaged, Entry
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared
+from relay.spool.suppressed import Suppressed
 
 
 class Spool(Protocol):
@@ -60,6 +61,18 @@ class Spool(Protocol):
 
     def budget_rows(self) -> BudgetRows:
         """What is kept of the budgets."""
+        ...
+
+    def suppressed(self, address: bytes) -> Suppressed | None:
+        """Why and until when no mail is taken for the address, be it over or not; None: it is; RecordDamaged."""
+        ...
+
+    def suppressions(self, after: bytes = ..., limit: int = ...) -> list[tuple[bytes, Suppressed | None]]:
+        """Up to `limit` addresses above `after`, in order; None: the record is damaged."""
+        ...
+
+    def count_suppressed(self) -> int:
+        """Addresses no mail is taken for, those whose time is over among them."""
         ...
 
     def partial(self) -> Iterator[int]:

@@ -7,6 +7,7 @@
     damaged    id ‖ …        moved aside: the reason, and the raw records (see `_ASIDE`)
     meta       name          the format
     budget     `relay.budget.row`   what was used of limits, in windows
+    suppressed address       no mail is taken for it: why, and until when
 
 A commit is durable: LMDB writes the pages, syncs, and then writes and syncs the page
 that makes them the truth (sync and metasync on, no writemap: a full disk is an error
@@ -38,14 +39,15 @@ from relay.spool.entry import BudgetRows, Damaged, Entry
 from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
+from relay.spool.suppressed import Suppressed, key_of
 from relay.spool.turn import Turn
 
 FORMAT = b"1"
 DATA_FILE = "data.mdb"
 IN_USE = "in-use"
 """The lock shared by all who have the store open."""
-_TABLES = ("envelope", "content", "state", "partial", "damaged", "meta", "budget")
-_LATER = frozenset({"budget"})
+_TABLES = ("envelope", "content", "state", "partial", "damaged", "meta", "budget", "suppressed")
+_LATER = frozenset({"budget", "suppressed"})
 """Tables that spools made by earlier versions lack: who writes makes them, who reads finds them empty."""
 _ASIDE = {"reason": b"r", "envelope": b"e", "content": b"c", "state": b"s"}
 """Second part of a key in `damaged`; the rest of the original key, if any, follows."""
@@ -212,10 +214,12 @@ class Store:
             self._remove(txn, removed)
         for prepared in batch:
             if prepared.budget:
-                self._put_budget(txn, prepared.budget)
+                self._put_rows(txn, "budget", prepared.budget)
+            if prepared.suppressed:
+                self._put_rows(txn, "suppressed", prepared.suppressed)
 
-    def _put_budget(self, txn: _Transaction, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
-        table = self._tables["budget"]
+    def _put_rows(self, txn: _Transaction, name: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        table = self._tables[name]
         for key, record in rows:
             if record is None:
                 txn.delete(key, db=table)
@@ -316,6 +320,35 @@ class Store:
             return codec.unseal_budget(())
         with self._reading() as txn:
             return codec.unseal_budget(txn.cursor(self._tables["budget"]).iternext())
+
+    def suppressed(self, address: bytes) -> Suppressed | None:
+        """Why and until when no mail is taken for the address, be it over or not; None: it is; RecordDamaged."""
+        if "suppressed" not in self._tables:
+            return None
+        key = key_of(address)
+        with self._viewing() as txn:
+            record = txn.get(key, db=self._tables["suppressed"])
+            return None if record is None else codec.unseal_suppressed(key, record)
+
+    def suppressions(self, after: bytes = b"", limit: int = 1_000) -> list[tuple[bytes, Suppressed | None]]:
+        """Up to `limit` addresses above `after`, in order; None: the record is damaged."""
+        found: list[tuple[bytes, Suppressed | None]] = []
+        if "suppressed" not in self._tables:
+            return found
+        with self._viewing() as txn:
+            cursor = txn.cursor(self._tables["suppressed"])
+            rows = cursor.iternext() if cursor.set_range(after + b"\0" if after else b"\0") else iter(())
+            for view, record in islice(rows, limit):
+                key = bytes(view)
+                try:
+                    found.append((key, codec.unseal_suppressed(key, record)))
+                except RecordDamaged:
+                    found.append((key, None))
+        return found
+
+    def count_suppressed(self) -> int:
+        """Addresses no mail is taken for, those whose time is over among them until somebody takes them out."""
+        return self.rows_in("suppressed")
 
     # Mending
 

@@ -189,6 +189,16 @@ class Reported(_Event, frozen=True):
     level: Level = "info"
 
 
+class RecipientSuppressed(_Event, frozen=True):
+    """An address failed for good: for a time no mail is taken for it."""
+
+    recipient: str
+    until: float
+    """Seconds since the epoch."""
+    reply: str
+    level: Level = "info"
+
+
 class Unreported(_Event, frozen=True):
     """A sender should be told and cannot be: what failed is held."""
 
@@ -504,6 +514,7 @@ Event = (
     | Held
     | Failed
     | Reported
+    | RecipientSuppressed
     | Unreported
     | Uncertain
     | ConnectionOpened

@@ -32,6 +32,7 @@ COUNTERS = {
     "commit_bytes": "Bytes written by durable commits.",
     "commits_failed": "Commits that failed; every mail in them was answered with 4xx.",
     "spool_refusals": "Times the spool began to take no new mail.",
+    "recipients_suppressed": "Addresses that failed for good, for which no mail is taken for a time.",
     "records_quarantined": "Damaged spool records moved aside.",
 }
 LABELLED = {

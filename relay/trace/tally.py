@@ -118,6 +118,9 @@ class Tally:
     def _reported(self, event: events.Reported) -> None:
         self._add_labelled("reports", event.kind)
 
+    def _suppressed(self, event: events.RecipientSuppressed) -> None:
+        self._add("recipients_suppressed")
+
     def _uncertain(self, event: events.Uncertain) -> None:
         self._add_labelled("uncertain_deliveries", event.route)
         if event.decision == "hold":
@@ -196,6 +199,7 @@ class Tally:
         events.Held: _held,
         events.Failed: _failed,
         events.Reported: _reported,
+        events.RecipientSuppressed: _suppressed,
         events.Uncertain: _uncertain,
         events.Committed: _committed,
         events.SessionEnded: _session_ended,

@@ -69,6 +69,7 @@ delay_after = 0
 per_sender_per_hour = 5
 returned_size = "1 MiB"
 unreportable = "drop"
+suppress = "14d"
 """
     found = configuration(tmp_path, LEAST + text)
     assert found.report == ReportOptions(
@@ -80,6 +81,7 @@ unreportable = "drop"
         5,
         1_048_576,
         Unreportable.DROP,
+        14 * 86_400.0,
     )
     assert (found.routes[0].failed, found.routes[0].delay_after_s) == (Failed.HOLD, 1800.0)
     assert found.report.author("relay@contoso.com") == "postmaster@contoso.com"

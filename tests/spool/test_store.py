@@ -177,6 +177,7 @@ def test_quarantine_moves_a_mail_aside_whole(store: Store) -> None:
         "damaged": 203,
         "meta": 1,
         "budget": 0,
+        "suppressed": 0,
     }
 
 

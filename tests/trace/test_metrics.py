@@ -31,6 +31,7 @@ EVERY_EVENT: list[events.Event] = [
     events.Held(id="A", recipients=("a",), route="r", host="h", reply="550 no", attempts=1),
     events.Failed(id="A", recipients=("a",), route="r", host="h", reply="550 no", attempts=1, report="told"),
     events.Reported(id="B", about="A", sender="a", kind="failed", recipients=1, route="r"),
+    events.RecipientSuppressed(recipient="b@c.test", until=1.0, reply="550 5.1.1 no"),
     events.Unreported(id="A", sender="a", reason="no way"),
     events.Uncertain(id="A", route="r", host="h", reason="lost", decision="hold"),
     events.ConnectionOpened(route="r", host="h", tls="", seconds=0.1),
