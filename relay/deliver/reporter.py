@@ -155,7 +155,7 @@ class Reporter:
         owed, rows = self._quota.ended(now, limit)
         notices = []
         for sender in owed:
-            way = way_to(sender, self._routes, self._options.route, self._options.sender)
+            way = self._way_to(sender)
             if way is None:
                 self._quota.postpone(sender, now)
                 self._record(trace.Unreported("", shown(sender), "no route leads there"))
@@ -210,11 +210,15 @@ class Reporter:
         return self._accept(id, name, envelope.sender, way, content, now)
 
     def _way(self, envelope: Envelope) -> Way | None:
-        way = way_to(envelope.sender, self._routes, self._options.route, self._options.sender)
+        way = self._way_to(envelope.sender)
         if way is None:
             reason = "no route leads there that takes a report; see [report] route and sender"
             self._record(trace.Unreported(format_id(envelope.id), shown(envelope.sender), reason))
         return way
+
+    def _way_to(self, sender: bytes) -> Way | None:
+        options = self._options
+        return way_to(sender, self._routes, options.route, options.sender, options.from_address)
 
     def _author(self, way: Way) -> Author:
         return Author(self._options.hostname, self._options.author(way.sender.decode()))

@@ -21,7 +21,7 @@ from relay.spool.suppressed import Suppressed
 from relay.trace import event as trace
 
 SUPPRESSED_MAX = 1_000_000
-"""Addresses, some 300 MB of the spool; beyond it no further one is entered."""
+"""Addresses, some 200 MB of the spool; beyond it no further one is entered."""
 REPLY_MAX = 300
 """Characters of the reply that are kept."""
 INTERVAL_S = 3600.0

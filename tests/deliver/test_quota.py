@@ -78,6 +78,16 @@ def test_failures_beyond_the_list_are_counted() -> None:
     assert (len(listed), beyond) == (LISTED_MAX, 7)
 
 
+def test_a_hundred_thousand_bad_addresses_are_twenty_reports_and_a_digest() -> None:
+    quota, rows = Quota(20), Rows()
+    told = [fail(quota, rows, number, NOW) for number in range(100_000)]
+    assert (told.count("report"), told.count("list")) == (20, 99_980)
+    assert len(rows.rows) == 1 + LISTED_MAX
+    listed, beyond, gone = quota.digest(SENDER, NOW + WINDOW_S)
+    rows.put(gone)
+    assert len(listed) + beyond == 99_980 and len(rows.rows) == 1
+
+
 def test_a_clock_set_back_ends_the_hour() -> None:
     quota, rows = Quota(1), Rows()
     fail(quota, rows, 0, NOW)

@@ -10,7 +10,6 @@ from tests.process.relay import wait_until
 MAIL = "Subject: x\r\n\r\nx\r\n"
 
 
-
 def test_an_address_that_failed_is_refused_at_once_until_it_is_removed(tmp_path: Path) -> None:
     with refusing(b"RCPT TO:<gone@", b"550 5.1.1 No such user") as hop:
         text = configuration(hop.port, receivers=2, rest='[report]\nsuppress = "14d"\n')

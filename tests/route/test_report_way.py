@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from relay.m365.preset import Kind
+from relay.message.priority import Priority
+from relay.route.match import Match
 from relay.route.report_way import way_to
 from relay.route.route import Credentials, Route
 from relay.route.table import RouteTable
@@ -19,8 +21,8 @@ FIXED = replace(MAILBOX, name="fixed", kind=Kind.HIGH_VOLUME, sender_fixed=True)
 INSIDE = Route("inside", ("mx.test",), recipients=("contoso.com",))
 
 
-def found(*routes: Route, name: str = "", sender: str = "") -> tuple[str, bytes] | None:
-    way = way_to(b"app@contoso.com", RouteTable(routes), name, sender)
+def found(*routes: Route, name: str = "", sender: str = "", author: str = "") -> tuple[str, bytes] | None:
+    way = way_to(b"app@contoso.com", RouteTable(routes), name, sender, author)
     return None if way is None else (way.route.name, way.sender)
 
 
@@ -55,6 +57,18 @@ def test_the_first_route_that_leads_there_counts() -> None:
     assert found(INSIDE, PLAIN) == ("inside", b"")
     outside = Route("outside", ("mx.test",), recipients=("example.net",))
     assert found(outside) is None
+
+
+def test_a_route_for_other_mail_is_passed_over() -> None:
+    large = replace(PLAIN, name="large", matches=(Match(larger_than_bytes=1_000_000),))
+    bulk = replace(PLAIN, name="bulk", matches=(Match(priorities=(Priority.BULK,)),))
+    assert found(large, bulk, PLAIN) == ("plain", b"")
+    assert found(large, bulk) is None
+
+
+def test_an_account_that_must_be_the_author_sends_no_reports_from_another() -> None:
+    assert found(FIXED, author="postmaster@contoso.com") is None
+    assert found(FIXED, author="relay@contoso.com") == ("fixed", b"relay@contoso.com")
 
 
 def test_a_named_route_takes_all_reports() -> None:
