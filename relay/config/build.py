@@ -43,7 +43,8 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     limits = _limits(found, file, relay.receivers)
     routes = build_routes(found, file.route, file.tenant)
     check_reach(found, routes, limits.message_bytes)
-    clients = build_clients(found, file.client, relay.clients_file)
+    tenant = build_tenant(found, file.tenant)
+    clients = build_clients(found, file.client, relay.clients_file, routes, tenant)
     check_named(found, routes, clients)
     return Configuration(
         path=path,
@@ -54,7 +55,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         listeners=build_listeners(found, file.listener, clients),
         routes=routes,
         rewrites=build_rewrites(found, file.rewrite),
-        tenant=build_tenant(found, file.tenant),
+        tenant=tenant,
         console=_console(found, file),
         dkim=DkimBuilder(found).build(file.dkim),
         credentials=expiry.soonest(found.credentials),

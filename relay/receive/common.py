@@ -11,6 +11,7 @@ from relay.errors import SpoolError
 from relay.identity.directory import Directory
 from relay.message.queue_id import QueueIdSource
 from relay.receive import policy
+from relay.receive.allowance import Allowance
 from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
 from relay.receive.logins import Logins
@@ -20,6 +21,7 @@ from relay.route.table import RouteTable
 from relay.smtp.reply import Reply
 from relay.spool.change import Change
 from relay.spool.handover import Queued
+from relay.spool.usage import OwnUsage, Usage
 from relay.trace.event import Record
 
 if TYPE_CHECKING:
@@ -60,7 +62,9 @@ class Common:
         record: Record,
         clock: Clock,
         dkim: Dkim | None = None,
+        usage: Usage | None = None,
     ) -> None:
+        """`usage`: what clients use of their quotas, None: this process alone counts."""
         self.options = options
         self.limits = options.limits
         self.loop = loop
@@ -72,6 +76,7 @@ class Common:
         """Signs what has a policy; None: no domain has one."""
         self.directory = Directory(options.clients, secrets.token_bytes)
         self.logins = Logins(self.directory, options.limits, loop, clock, secrets.token_bytes)
+        self.allowance = Allowance(options.tenant, usage or OwnUsage(), clock)
         self.record = record
         self.clock = clock
         self.ids = QueueIdSource(options.slot, clock)

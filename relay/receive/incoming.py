@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from relay._fastpath import BodyHash
 from relay.errors import SpoolError
+from relay.identity.client import ANYTHING
 from relay.message.envelope import Recipient
 from relay.message.queue_id import format_id
 from relay.receive.accept import Origin, accept
@@ -20,7 +21,7 @@ from relay.receive.choice import choose
 from relay.receive.common import Common
 from relay.receive.intake import take
 from relay.receive.options import HEAD_BYTES
-from relay.receive.policy import judge_commit
+from relay.receive.policy import judge_commit, too_large
 from relay.receive.rewrite import Rule
 from relay.smtp.command import MailCommand
 from relay.smtp.reply import Reply
@@ -44,8 +45,8 @@ class Owner(Protocol):
 class Incoming:
     """One mail, from its first content to the end of its commit."""
 
-    __slots__ = ("_accept", "_chunks", "_common", "_error", "_from_left", "_head", "_name", "_original_from", "_owner",
-                 "_since", "_streamed", "_waiting", "id")  # fmt: skip
+    __slots__ = ("_accept", "_chunks", "_common", "_error", "_from_left", "_head", "_is_charged", "_name", "_original_from", "_owner",
+                 "_policy", "_refusal", "_since", "_streamed", "_waiting", "id")  # fmt: skip
 
     def __init__(self, common: Common, owner: Owner) -> None:
         self.id = common.ids.next()
@@ -57,6 +58,10 @@ class Incoming:
         self._streamed = 0
         self._waiting = 0
         self._error: SpoolError | None = None
+        self._refusal: Reply | None = None
+        """Known before its end: what still comes is of no use."""
+        self._policy = ANYTHING
+        self._is_charged = False
         self._accept: Accept | None = None
         self._original_from = b""
         self._from_left = ""
@@ -72,9 +77,11 @@ class Incoming:
         """Enough of it waits for the disk: read no further."""
         return self._waiting > self._common.limits.streamed_records
 
-    def stream(self, content: bytearray) -> None:
-        """Take full records out of `content`, which keeps the rest."""
-        if self._error is not None:
+    def stream(self, content: bytearray, size_max: int = 0) -> None:
+        """Take full records out of `content`, which keeps the rest; 0: it may be as large as it likes."""
+        if size_max and self._streamed + self.head_bytes + len(content) > size_max:
+            self._refusal = too_large(size_max)
+        if self._error is not None or self._refusal is not None:
             content.clear()
             return
         if self._head is None:
@@ -99,12 +106,17 @@ class Incoming:
         """
         common = self._common
         if self._head is not None:
-            if content and self._error is None:
+            if content and self._error is None and self._refusal is None:
                 self._put(content)
             content = self._head
-        if self._error is not None:
+        size_max = origin.policy.message_bytes
+        if self._refusal is None and size_max and self._streamed + len(content) > size_max:
+            self._refusal = too_large(size_max)
+        if self._error is not None and self._refusal is None:
+            self._refusal = judge_commit(self._error)
+        if self._refusal is not None:
             self.abandon()
-            return judge_commit(self._error)
+            return self._refusal
         intake = take(content, self._chunks == 1, rule, common.limits, origin.policy)
         if isinstance(intake, Reply):
             self.abandon()
@@ -126,8 +138,9 @@ class Incoming:
         outcome: Accept | Reply | None = change
         if common.dkim is not None and body_hash is not None:
             outcome = common.dkim.sign(change, body_hash, self._signed)
+        self._policy = origin.policy
         if isinstance(outcome, Accept):
-            outcome = choose(outcome, common.routes)
+            outcome = self._admit(outcome)
         if isinstance(outcome, Reply):
             self.abandon()
             return outcome
@@ -175,13 +188,22 @@ class Incoming:
     def _signed(self, outcome: Accept | Reply) -> None:
         """The signing that took a while has ended."""
         if isinstance(outcome, Accept):
-            outcome = choose(outcome, self._common.routes)
+            outcome = judge_commit(self._error) if self._error is not None else self._admit(outcome)
         if isinstance(outcome, Reply):
             self._refuse(outcome)
-        elif self._error is not None:
-            self._refuse(judge_commit(self._error))
         else:
             self._commit(outcome)
+
+    def _admit(self, change: Accept) -> Accept | Reply:
+        """The last that is asked: a route for each recipient, and room in its client's quotas, which it uses now."""
+        outcome = choose(change, self._common.routes)
+        if isinstance(outcome, Accept) and self._policy.quotas:
+            envelope = outcome.envelope
+            refusal = self._common.allowance.charge(envelope.account, self._policy, len(envelope.recipients))
+            if refusal is not None:
+                return refusal
+            self._is_charged = True
+        return outcome
 
     def _commit(self, change: Accept) -> None:
         self._accept = change
@@ -207,6 +229,10 @@ class Incoming:
             reply = self._announce(change)
         else:
             reply = judge_commit(failure)
+            if self._is_charged:
+                common.allowance.give_back(
+                    change.envelope.account, self._policy, len(change.envelope.recipients)
+                )
             if error is None or self._chunks > 1:
                 self._drop()
         if owner is not None:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from relay.identity.client import Clients
 from relay.message.priority import Priority
+from relay.route.tenant import Tenant
 from relay.smtp.server import ServerOptions
 from relay.spool.change import MAX_RECORD_BYTES
 
@@ -162,6 +163,7 @@ class ReceiverOptions:
     rewrites: tuple[Rewrite, ...] = ()
     """The first that matches counts."""
     clients: Clients = field(default_factory=Clients)
+    tenant: Tenant = field(default_factory=Tenant)
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

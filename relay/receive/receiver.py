@@ -16,6 +16,7 @@ from relay.receive.signing import Signing
 from relay.receive.visitor import Access
 from relay.route.table import RouteTable
 from relay.spool.spool import Spool
+from relay.spool.usage import Usage
 from relay.tls import ServerContext
 from relay.trace.event import Draining, Record
 
@@ -41,10 +42,12 @@ class Receiver:
         contexts: Sequence[ServerContext | None] = (),
         keys: KeyRing | None = None,
         signing: Signing | None = None,
+        usage: Usage | None = None,
     ) -> None:
         """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS.
 
-        Mail is signed with `keys`, without them none is; by `signing`, or by a thread.
+        Mail is signed with `keys`, without them none is; by `signing`, or by a thread. `usage` is what clients use
+        of their quotas; None: no other receiver serves them.
         """
         if len(sockets) != len(options.listeners):
             raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
@@ -54,7 +57,7 @@ class Receiver:
         self._record = record
         loop = asyncio.get_running_loop()
         dkim = Dkim(keys, signing or SignerThread(loop), record) if keys else None
-        self._common = Common(options, loop, routes, committer, handover, record, clock, dkim)
+        self._common = Common(options, loop, routes, committer, handover, record, clock, dkim, usage)
         self._listeners = [
             Listener(
                 listener,

@@ -25,6 +25,7 @@ from relay.spool.entry import Entry
 from relay.spool.handover import Queued
 from relay.spool.memory import MemoryStore
 from relay.spool.options import SpoolOptions
+from relay.spool.usage import Usage
 from relay.tls import ServerContext
 from relay.trace.event import Event
 
@@ -123,6 +124,7 @@ async def house(
     keys: KeyRing | None = None,
     rewrites: Sequence[Rewrite] = (),
     clients: Clients | None = None,
+    usage: Usage | None = None,
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
     clock = clock or SystemClock()
@@ -140,11 +142,12 @@ async def house(
         limits or Limits(),
         tuple(rewrites),
         clients or Clients(),
+        tenant or Tenant(),
     )
     receiver = Receiver(
         options,
         [sock],
-        RouteTable(routes, tenant),
+        RouteTable(routes, tenant, options.clients.bounds()),
         store,
         held or committer,
         announced,
@@ -152,6 +155,7 @@ async def house(
         clock,
         [context],
         keys,
+        usage=usage,
     )
     await receiver.start()
     try:
