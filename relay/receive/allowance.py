@@ -15,12 +15,14 @@ from relay.errors import SpoolError
 from relay.identity.client import INSIDE, Policy
 from relay.receive.accept import Origin
 from relay.receive.policy import DISK_TROUBLE, TOO_MANY_RECIPIENTS, too_large
+from relay.receive.roll import Roll
 from relay.route.pattern import keys_of, rule_key
 from relay.route.tenant import Tenant
 from relay.smtp.reply import Reply
 from relay.spool.usage import RINGS, Busy, Usage
 
 RECIPIENT_NOT_ALLOWED = Reply(550, "5.7.1", "You may not send to this recipient")
+NO_SUCH_RECIPIENT = Reply(550, "5.1.1", "There is no such recipient here")
 TOO_MANY_SESSIONS = Reply(421, "4.7.0", "Too many connections of yours send at once")
 BUSY = Reply(450, "4.7.1", "Your quota cannot be looked at just now; try again in a moment")
 
@@ -29,6 +31,7 @@ class Allowance:
     """One a receiver."""
 
     def __init__(self, tenant: Tenant, usage: Usage, clock: Clock) -> None:
+        self.roll = None if tenant.recipients_file is None else Roll(tenant.recipients_file)
         self._is_inside = tenant.is_inside
         self._usage = usage
         self._clock = clock
@@ -53,6 +56,8 @@ class Allowance:
         policy = origin.policy
         if policy.recipients is not None and not self._is_allowed(policy.recipients, recipient):
             return RECIPIENT_NOT_ALLOWED
+        if self.roll is not None and self._is_inside(recipient) and not self.roll.knows(recipient):
+            return NO_SUCH_RECIPIENT
         if policy.recipients_per_message and before >= policy.recipients_per_message:
             return TOO_MANY_RECIPIENTS
         return self._look(origin.account, policy, before + 1) if policy.quotas and before else None

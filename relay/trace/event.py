@@ -248,6 +248,17 @@ class MxFound(_Event, frozen=True):
     level: Level = "info"
 
 
+class RecipientsRead(_Event, frozen=True):
+    """The list of the tenant's recipients was read, or could not be: then the one before stays in force."""
+
+    path: str
+    recipients: int
+    """Lines in force; 0: nobody is refused."""
+    reason: str = ""
+    """What is wrong."""
+    level: Level = "info"
+
+
 class Throttled(_Event, frozen=True):
     """Mail waits for a limit to give way; told for waits of a second or more, of each limit once a minute at most."""
 
@@ -470,6 +481,7 @@ Event = (
     | CredentialExpiring
     | CredentialEnds
     | MxFound
+    | RecipientsRead
     | Throttled
     | BreakerOpened
     | BreakerClosed
