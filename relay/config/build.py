@@ -18,6 +18,7 @@ from relay.config.options import given
 from relay.config.reach import check_reach
 from relay.config.rewrite import build_rewrites
 from relay.config.route import build_routes
+from relay.config.spoofing import build_spoofing
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
 from relay.identity import expiry
@@ -60,6 +61,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         dkim=DkimBuilder(found).build(file.dkim),
         credentials=expiry.soonest(found.credentials),
         clients=clients,
+        spoofing=build_spoofing(found, file.spoofing, tenant),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

@@ -51,6 +51,7 @@ async def work(life: Life) -> None:
             told.rewrites,
             told.clients,
             told.tenant,
+            told.spoofing,
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
         RouteTable(told.routes, told.tenant, told.clients.bounds()),

@@ -121,10 +121,16 @@ class Incoming:
         if isinstance(intake, Reply):
             self.abandon()
             return intake
+        sender = mail.sender if rule is None else rule.address_for(mail.sender)
+        if common.spoofing.is_asked:
+            refusal = common.spoofing.judge(intake.header, sender, origin, self._name)
+            if refusal is not None:
+                self.abandon()
+                return refusal
         change = accept(
             origin,
             mail,
-            mail.sender if rule is None else rule.address_for(mail.sender),
+            sender,
             recipients,
             self.id,
             self._name,
@@ -135,12 +141,16 @@ class Incoming:
             common.clock.now(),
         )
         self._since = common.clock.monotonic()
-        outcome: Accept | Reply | None = change
-        if common.dkim is not None and body_hash is not None:
-            outcome = common.dkim.sign(change, body_hash, self._signed)
         self._policy = origin.policy
+        outcome: Accept | Reply | None = change
+        if common.alignment is not None:
+
+            def judged(outcome: Accept | Reply) -> None:
+                self._go_on(self._finish(outcome, body_hash) if isinstance(outcome, Accept) else outcome)
+
+            outcome = common.alignment.judge(change, intake.header, origin, judged)
         if isinstance(outcome, Accept):
-            outcome = self._admit(outcome)
+            outcome = self._finish(outcome, body_hash)
         if isinstance(outcome, Reply):
             self.abandon()
             return outcome
@@ -148,9 +158,21 @@ class Incoming:
         self._accept = change
         self._head = None
         common.pending += 1
-        if outcome is not None:
+        if isinstance(outcome, Accept):
             self._commit(outcome)
         return None
+
+    def _finish(self, change: Accept, body_hash: BodyHash | None) -> Accept | Reply | None:
+        """Sign and admit it; None: that takes a while, and `_signed` is called.
+
+        `body_hash` is the session's, and still of this mail: nothing is read before its reply.
+        """
+        if self._error is not None:
+            return judge_commit(self._error)
+        outcome: Accept | Reply | None = change
+        if self._common.dkim is not None and body_hash is not None:
+            outcome = self._common.dkim.sign(change, body_hash, self._signed)
+        return self._admit(outcome) if isinstance(outcome, Accept) else outcome
 
     def disown(self) -> None:
         """The client is gone. Its mail is kept when it was whole, else dropped."""
@@ -189,9 +211,13 @@ class Incoming:
         """The signing that took a while has ended."""
         if isinstance(outcome, Accept):
             outcome = judge_commit(self._error) if self._error is not None else self._admit(outcome)
+        self._go_on(outcome)
+
+    def _go_on(self, outcome: Accept | Reply | None) -> None:
+        """What took a while has ended; None: something else takes a while now."""
         if isinstance(outcome, Reply):
             self._refuse(outcome)
-        else:
+        elif outcome is not None:
             self._commit(outcome)
 
     def _admit(self, change: Accept) -> Accept | Reply:

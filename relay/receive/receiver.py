@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from relay.clock import Clock
 from relay.errors import ConfigurationError
 from relay.identity.dkim import KeyRing
+from relay.identity.dmarc_dns import LookUp, ask
 from relay.receive.accepting import accept_forever
 from relay.receive.common import Announce, Committer, Common
 from relay.receive.dkim import Dkim
@@ -45,11 +46,13 @@ class Receiver:
         keys: KeyRing | None = None,
         signing: Signing | None = None,
         usage: Usage | None = None,
+        look_up: LookUp = ask,
     ) -> None:
         """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS.
 
         Mail is signed with `keys`, without them none is; by `signing`, or by a thread. `usage` is what clients use
-        of their quotas; None: no other receiver serves them.
+        of their quotas; None: no other receiver serves them. `look_up` asks the DNS for what
+        authors' domains want.
         """
         if len(sockets) != len(options.listeners):
             raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
@@ -59,7 +62,9 @@ class Receiver:
         self._record = record
         loop = asyncio.get_running_loop()
         dkim = Dkim(keys, signing or SignerThread(loop), record) if keys else None
-        self._common = Common(options, loop, routes, committer, handover, record, clock, dkim, usage)
+        self._common = Common(
+            options, loop, routes, committer, handover, record, clock, dkim, usage, keys, look_up
+        )
         self._listeners = [
             Listener(
                 listener,

@@ -99,6 +99,28 @@ class LoginFailed(_Event, frozen=True):
     level: Level = "warning"
 
 
+class SpoofingSuspected(_Event, frozen=True):
+    """A mail breaks a rule about whose name it may bear, and the rule only warns."""
+
+    id: str
+    client: str
+    rule: str
+    """The key in `[spoofing]`."""
+    author: str
+    """The address in From, or its domain; empty: there is not just one."""
+    reason: str
+    account: str = ""
+    level: Level = "warning"
+
+
+class AlignmentUnknown(_Event, frozen=True):
+    """Nobody answered what a domain asks for by DMARC: its mail goes on, unjudged or by the last answer."""
+
+    domain: str
+    reason: str
+    level: Level = "warning"
+
+
 class SigningFailed(_Event, frozen=True):
     """A mail from a domain with a DKIM policy could not be signed."""
 
@@ -468,6 +490,8 @@ Event = (
     | Accepted
     | LoginSucceeded
     | LoginFailed
+    | SpoofingSuspected
+    | AlignmentUnknown
     | SigningFailed
     | Delivered
     | Deferred
