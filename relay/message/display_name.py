@@ -18,6 +18,7 @@ _WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?\s]*)\?=")
 _BETWEEN = re.compile(r"(\?=)[ \t]+(?==\?[^?\s]{1,64}\?[bBqQ]\?)")
 # What a person takes for an address. Each part begins only where no part goes on: linear in the text.
 _ADDRESS = re.compile(r"(?<![\w.+'-])[\w.+'-]+@([\w-]+(?:\.[\w-]+)+)")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 """Embeddings, overrides and isolates show letters in another order; line and paragraph separators start anew."""
 _INVISIBLE = str.maketrans("", "", "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
@@ -32,6 +33,11 @@ def display_name(value: bytes) -> str:
     text = unfold(value).decode("utf-8", "replace").replace("\\", "")
     # White space between two encoded words is none (RFC 2047 section 6.2).
     return _WORD.sub(_decoded, _BETWEEN.sub(r"\1", text)).strip(' \t<>"')
+
+
+def is_plain(value: bytes) -> bool:
+    """Is there nothing to decode in it, and no other address than the mail's own? Then it is nearly every mail's."""
+    return value.isascii() and b"=?" not in value and value.count(b"@") == 1 and not _CONTROL.search(value)
 
 
 def domains_shown(name: str) -> Iterator[str]:

@@ -47,7 +47,7 @@ class Allowance:
         if policy.connections:
             if not self._has_seat(session, origin.account, policy.connections):
                 return TOO_MANY_SESSIONS
-        elif session in self._seats:
+        elif self._seats and session in self._seats:
             self.leave(session)
         return self._look(origin.account, policy, 1) if policy.quotas else None
 

@@ -8,7 +8,7 @@ tenant's domains are. A rule that warns lets the mail pass and says so in the lo
 from collections.abc import Iterator
 
 from relay.identity.client import Policy
-from relay.message.display_name import display_name, domains_shown, has_tricks
+from relay.message.display_name import display_name, domains_shown, has_tricks, is_plain
 from relay.message.from_field import Author, address_in, author_of
 from relay.message.header import Header
 from relay.receive.accept import Origin
@@ -89,20 +89,17 @@ def suspected(name: str, origin: Origin, rule: str, address: bytes, reply: Reply
 
 
 def _judge_name(header: Header, author: Author | str) -> Reply | None:
-    """Of each From field, should there be several."""
-    scan = header.scan
-    for index in range(len(scan)):
-        if scan.name(index).lower() != b"from":
-            continue
-        name = display_name(scan.value(index))
-        if has_tricks(name):
-            return TRICKY_NAME
-        if isinstance(author, str):
-            continue
-        own = author.address.rpartition(b"@")[2].lower().decode("utf-8", "replace")
-        if any(not _are_kin(own, shown) for shown in domains_shown(name)):
-            return OTHER_NAME
-    return None
+    """Of the first From field; that there are others is another rule's matter."""
+    index = header.scan.find(b"From")
+    if index < 0 or is_plain(value := header.scan.value(index)):
+        return None
+    name = display_name(value)
+    if has_tricks(name):
+        return TRICKY_NAME
+    if isinstance(author, str):
+        return None
+    own = author.address.rpartition(b"@")[2].lower().decode("utf-8", "replace")
+    return None if all(_are_kin(own, shown) for shown in domains_shown(name)) else OTHER_NAME
 
 
 def _are_kin(own: str, shown: str) -> bool:

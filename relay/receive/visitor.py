@@ -99,6 +99,9 @@ class Visitor:
         origin.is_logged_in = self.is_logged_in
         origin.account = "" if client is None else client.name
         policy = origin.policy = ANYTHING if client is None else client.policy
+        if policy is ANYTHING:
+            origin.priority, origin.priority_max = self._access.priority, self._access.priority_max
+            return
         highest = origin.priority_max = self._access.priority_max.capped(policy.priority_max)
         priority = self._access.priority if policy.priority is None else policy.priority
         origin.priority = priority.capped(highest)

@@ -4,8 +4,11 @@ import base64
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from relay.message.display_name import display_name, domains_shown, has_tricks
+from relay.message.display_name import display_name, domains_shown, has_tricks, is_plain
+from relay.message.from_field import address_in
 
 
 def b64(text: str, charset: str = "utf-8") -> bytes:
@@ -101,3 +104,14 @@ def test_long_names_cost_no_more_than_their_length(piece: bytes) -> None:
 
     # The value is cut at 4,096 bytes: 18 letters for each (U+FDFA) are some milliseconds.
     assert min(cost(100_000) for _ in range(3)) < 0.05
+
+
+@given(st.lists(st.sampled_from([b"Bob", b" ", b"\t", b"\r\n ", b"<", b">", b'"', b"(", b")", b"a@b.example", b"@", b"\x01",
+                                 b"\x7f", b"=?utf-8?q?a=40b=2Eexample?=", b"\xc3\xb6", b"\\"]), max_size=8))  # fmt: skip
+def test_what_is_plain_shows_nothing_that_the_long_way_would_find(pieces: list[bytes]) -> None:
+    value = b"".join(pieces)
+    found = address_in(value)
+    if is_plain(value) and not isinstance(found, str):
+        name = display_name(value)
+        assert not has_tricks(name)
+        assert list(domains_shown(name)) == []
