@@ -10,6 +10,7 @@ import msgspec
 from relay.cli.client_rows import client_rows
 from relay.cli.dkim_rows import dkim_rows
 from relay.cli.login_rows import login_rows
+from relay.cli.spoofing_rows import spoofing_rows
 from relay.config.configuration import Configuration
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
@@ -73,6 +74,7 @@ def in_force(configuration: Configuration) -> list[Row]:
         rows += _rows(f"rewrite[{i}]", rewrite, ())
     rows += _rows("report", configuration.report, ("hostname",))
     rows += _rows("tenant", configuration.tenant, ())
+    rows += spoofing_rows(configuration.spoofing)
     rows += dkim_rows(configuration.dkim, time.time())
     rows += client_rows(configuration.clients)
     rows += _rows("limits", configuration.limits, ())

@@ -57,13 +57,20 @@ def add(
             "--from", metavar="RULE", show_default="as --sender", help="What may stand in the header's From."
         ),
     ] = None,
+    rule: Annotated[
+        Many,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="A rule as in [[client]], such as messages_per_hour=100 or recipients=inside; may stand several times.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Add a client; a password is made, shown once, and kept as a hash."""
     from relay.cli.client_edit import add as run
 
     shown = {"networks": network, "certificates": certificate_name, "senders": sender, "from": author}
-    raise typer.Exit(run(name, config, username, shown, as_json=json))
+    raise typer.Exit(run(name, config, username, shown, rule or (), as_json=json))
 
 
 @app.command("list")

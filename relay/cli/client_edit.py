@@ -5,16 +5,16 @@ import contextlib
 import datetime
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import typer
 from pydantic import ValidationError
 
-from relay.config.client import check_together, place
+from relay.config.client import check_policies, check_together, place
 from relay.config.client_file import SEED_BYTES, ClientFile, edited
-from relay.config.client_table import StoredClient, StoredPassword
+from relay.config.client_table import AnyClient, StoredClient, StoredPassword
 from relay.config.configuration import Configuration
 from relay.config.findings import Findings
 from relay.config.problem import explain_all
@@ -28,6 +28,13 @@ from relay.smtp.scram import read_verifier, verifier_of
 OLD_MAX = 2
 """Passwords that are good beside the newest: each costs 20 ms at a login that fails."""
 RELOAD = "In force after a reload: systemctl reload m365-relay (SIGHUP)."
+LISTS = ("recipients", "routes")
+RULES = tuple(
+    key
+    for key in AnyClient.model_fields
+    if key not in ("name", "username", "certificates", "networks", "senders", "authors", "disabled")
+)
+"""What `--rule` may set: all that says how much, and to whom."""
 OPTIONS = {
     "networks": "--network",
     "certificates": "--certificate-name",
@@ -41,11 +48,13 @@ def add(
     config: Path | None,
     username: str | None,
     shown: Mapping[str, list[str] | None],
+    rules: Sequence[str],
     *,
     as_json: bool,
 ) -> Exit:
-    """A new client. `shown` has the other keys of a client by their name."""
+    """A new client. `shown` has the other keys of a client by their name, `rules` are `KEY=VALUE`."""
     given: dict[str, object] = {key: values for key, values in shown.items() if values}
+    given |= _rules(rules)
     if username is None and not (given.keys() & {"networks", "certificates"}):
         username = name
     client = _client(given | {"name": name} | ({} if username is None else {"username": username}))
@@ -124,7 +133,9 @@ def _edited(config: Path | None) -> Iterator[tuple[ClientFile, Configuration]]:
             for each in configuration.clients.clients
             if each.name not in names
         ]
-        check_together(found, others + place(content, configuration.relay.clients_file))
+        placed = place(content, configuration.relay.clients_file)
+        check_together(found, others + placed)
+        check_policies(found, placed, configuration.routes, configuration.tenant)
         if found.problems:
             raise ConfigurationError("nothing was changed: " + "; ".join(found.problems))
 
@@ -156,6 +167,20 @@ def _client(values: dict[str, object]) -> StoredClient:
         problem = explain_all(error, {"": StoredClient})[0]
         key = problem.partition(":")[0].partition("[")[0]
         raise typer.BadParameter(problem.replace(key, OPTIONS.get(key, key), 1)) from None
+
+
+def _rules(rules: Sequence[str]) -> dict[str, object]:
+    """`messages_per_hour=100`, `message_size=10 MB`, `recipients=inside,partner.example`."""
+    given: dict[str, object] = {}
+    for rule in rules:
+        key, equals, value = (part.strip() for part in rule.partition("="))
+        if not equals or key not in RULES:
+            raise typer.BadParameter(f"--rule {rule}: write KEY=VALUE with one of {', '.join(RULES)}")
+        if key in LISTS:
+            given[key] = [each.strip() for each in value.split(",")]
+        else:
+            given[key] = int(value) if value.isascii() and value.isdigit() else value
+    return given
 
 
 def _stored(password: str, old: StoredPassword | None) -> StoredPassword:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from relay.cli.policy_rows import policy_rows
 from relay.config.read import find, read
 from relay.identity.client import Client
 from relay.process.exits import Exit
@@ -22,6 +23,8 @@ class Row(Struct):
     senders: tuple[str, ...] | None
     authors: tuple[str, ...] | None = msgspec.field(name="from")
     mechanisms: tuple[str, ...] = ()
+    rules: dict[str, str] = {}
+    """What else its policy says, by the keys of the configuration."""
     old_password_until: str | None = None
     disabled: bool = False
 
@@ -41,9 +44,9 @@ def show(config: Path | None, *, as_json: bool) -> Exit:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("name", "proves itself by", "sends as", "state")
+    table = Table("name", "proves itself by", "sends as", "rules", "state")
     for row in rows:
-        table.add_row(*(Text(text) for text in (row.name, "\n".join(_ways(row)), _senders(row), _state(row))))
+        table.add_row(*(Text(text) for text in _cells(row)))
     Console(highlight=False).print(table)
     return Exit.OK
 
@@ -63,11 +66,17 @@ def row_of(client: Client, now: float) -> Row:
         client.policy.senders,
         client.policy.authors,
         tuple(mechanisms),
+        dict(policy_rows(client.policy)),
         datetime.datetime.fromtimestamp(max(ends), datetime.UTC).isoformat(timespec="seconds")
         if ends
         else None,
         client.is_disabled,
     )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    rules = "\n".join(f"{key} {value}" for key, value in row.rules.items())
+    return row.name, "\n".join(_ways(row)), _senders(row), rules, _state(row)
 
 
 def _ways(row: Row) -> list[str]:

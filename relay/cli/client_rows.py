@@ -1,5 +1,6 @@
 """The clients, for `check-config`: every key with its value, and of secrets that they are set."""
 
+from relay.cli.policy_rows import policy_rows
 from relay.identity.client import Client, Clients
 
 
@@ -18,6 +19,7 @@ def _rows(client: Client) -> list[tuple[str, str]]:
         ("networks", ", ".join(client.networks)),
         ("senders", "(any)" if senders is None else ", ".join(senders) or "(none)"),
         ("from", "(any)" if authors is None else ", ".join(authors) or "(none)"),
+        *policy_rows(client.policy),
         ("disabled", "true" if client.is_disabled else ""),
     ]
     return [(f"{key}.{name}", value) for name, value in rows if value]

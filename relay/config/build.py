@@ -19,6 +19,7 @@ from relay.config.reach import check_reach
 from relay.config.report import build_report
 from relay.config.rewrite import build_rewrites
 from relay.config.route import build_routes
+from relay.config.spoofing import build_spoofing
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
 from relay.identity import expiry
@@ -44,7 +45,8 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     limits = _limits(found, file, relay.receivers)
     routes = build_routes(found, file.route, file.tenant)
     check_reach(found, routes, limits.message_bytes)
-    clients = build_clients(found, file.client, relay.clients_file)
+    tenant = build_tenant(found, file.tenant)
+    clients = build_clients(found, file.client, relay.clients_file, routes, tenant)
     check_named(found, routes, clients)
     return Configuration(
         path=path,
@@ -56,11 +58,12 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         routes=routes,
         report=build_report(found, file.relay.hostname, file.report, routes),
         rewrites=build_rewrites(found, file.rewrite),
-        tenant=build_tenant(found, file.tenant),
+        tenant=tenant,
         console=_console(found, file),
         dkim=DkimBuilder(found).build(file.dkim),
         credentials=expiry.soonest(found.credentials),
         clients=clients,
+        spoofing=build_spoofing(found, file.spoofing, tenant),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

@@ -1,21 +1,27 @@
 """From `[[client]]` and the clients file to clients, with the checks that need more than one value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from relay.budget.ring import Counted, Per, Quota
 from relay.config import client_file, secret
 from relay.config.client_file import ClientFile
 from relay.config.client_table import AnyClient, ClientTable, StoredClient
 from relay.config.findings import Findings
+from relay.config.match import NO_DOMAINS
 from relay.errors import ConfigurationError
-from relay.identity.client import Client, Clients, Password, Policy
+from relay.identity.client import INSIDE, Client, Clients, Password, Policy
 from relay.identity.password import check_hash
+from relay.message.priority import PRIORITIES
 from relay.route.match import network_like
 from relay.route.route import Route
+from relay.route.tenant import Tenant
 from relay.smtp.scram import read_verifier
 
 
-def build_clients(found: Findings, tables: Sequence[ClientTable], path: Path) -> Clients:
+def build_clients(
+    found: Findings, tables: Sequence[ClientTable], path: Path, routes: Sequence[Route], tenant: Tenant
+) -> Clients:
     """All clients; of use only when no problems were found."""
     try:
         stored = client_file.load(path)
@@ -26,12 +32,34 @@ def build_clients(found: Findings, tables: Sequence[ClientTable], path: Path) ->
     if stored is not None:
         placed += place(stored, path)
     check_together(found, placed)
+    check_policies(found, placed, routes, tenant)
     return Clients(tuple(client for _, client in placed), "" if stored is None else stored.seed)
 
 
 def place(content: ClientFile, path: Path) -> list[tuple[str, Client]]:
     """The clients of the file, each with where it stands."""
     return [(f"{path.name}, {each.name}", _by_line(each)) for each in content.clients]
+
+
+def check_policies(
+    found: Findings, placed: Sequence[tuple[str, Client]], routes: Sequence[Route], tenant: Tenant
+) -> None:
+    """What a policy names must be there, and what it says must be able to happen."""
+    names = [route.name for route in routes]
+    for where, client in placed:
+        policy = client.policy
+        for name in policy.routes or ():
+            if name not in names:
+                found.problem(
+                    f"{where}.routes", f'names no route: "{name}"; there are {", ".join(names) or "none"}'
+                )
+        if INSIDE in (policy.recipients or ()) and not tenant.domains:
+            found.problem(f"{where}.recipients", NO_DOMAINS)
+        if policy.priority is not None and policy.priority < policy.priority_max:
+            found.problem(
+                f"{where}.priority",
+                f'"{policy.priority.word}" is above priority_max = "{policy.priority_max.word}"; lower it, or raise that one',
+            )
 
 
 def check_named(found: Findings, routes: Sequence[Route], clients: Clients) -> None:
@@ -81,11 +109,36 @@ def _client(table: AnyClient, passwords: tuple[Password, ...]) -> Client:
         tuple(table.certificates or ()),
         tuple(table.networks or ()),
         Policy(
-            None if table.senders is None else tuple(table.senders),
-            None if authors is None else tuple(authors),
+            senders=_rules(table.senders),
+            authors=_rules(authors),
+            recipients=_rules(table.recipients),
+            routes=_rules(table.routes),
+            priority=PRIORITIES[table.priority] if table.priority else None,
+            priority_max=PRIORITIES[table.priority_max or "high"],
+            message_bytes=table.message_size or 0,
+            recipients_per_message=table.recipients_per_message or 0,
+            connections=table.connections or 0,
+            quotas=tuple(_quotas(table)),
         ),
         bool(table.disabled),
     )
+
+
+def _rules(rules: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if rules is None else tuple(rules)
+
+
+def _quotas(table: AnyClient) -> Iterator[Quota]:
+    for of in Counted:
+        for per in Per:
+            count = getattr(table, quota_key(of, per))
+            if count is not None:
+                yield Quota(of, per, count)
+
+
+def quota_key(of: Counted, per: Per) -> str:
+    """`messages_per_hour`."""
+    return f"{of.value}_per_{per.name.lower()}"
 
 
 def _hash_in(found: Findings, key: str, name: str) -> str | None:

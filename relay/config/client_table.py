@@ -5,13 +5,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from relay.budget.ring import COUNT_MAX
 from relay.config.table import Table
-from relay.config.value import Network
+from relay.config.value import Count, Network, PriorityWord, Size
+from relay.identity.client import INSIDE
 from relay.identity.password import check_hash
 from relay.smtp.sasl_server import NAME_MAX_BYTES
 from relay.smtp.scram import read_verifier
 
 NAME_MAX = 64
+CONNECTIONS_MAX = 1_000
+"""Each is a lock that is looked for: a thousand take a millisecond."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]*[A-Za-z0-9])?")
 _NO_LETTERS = frozenset("0123456789._@-")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -62,6 +66,14 @@ def address_rule(value: str) -> str:
     )
 
 
+def recipient_rule(value: str) -> str:
+    """The value, when it is a rule about recipients; ValueError."""
+    if value == "<>":
+        raise ValueError('every recipient has an address; "<>" is for senders')
+    # `inside` is a word of ours here, and would be a domain without a dot.
+    return value if value == INSIDE else address_rule(value)
+
+
 def _verifier(value: str) -> str:
     read_verifier(value)
     return value
@@ -71,6 +83,8 @@ Name = Annotated[str, AfterValidator(client_name)]
 Username = Annotated[str, AfterValidator(username)]
 Certificate = Annotated[str, AfterValidator(certificate)]
 Rule = Annotated[str, AfterValidator(address_rule)]
+Recipient = Annotated[str, AfterValidator(recipient_rule)]
+Amount = Annotated[int, Field(ge=1, le=COUNT_MAX)]
 Hash = Annotated[str, AfterValidator(check_hash)]
 Scram = Annotated[str, AfterValidator(_verifier)]
 
@@ -86,6 +100,19 @@ class AnyClient(Table):
     networks: list[Network] | None = None
     senders: list[Rule] | None = None
     authors: list[Rule] | None = Field(default=None, alias="from")
+    recipients: Annotated[list[Recipient], Field(min_length=1)] | None = None
+    routes: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    priority: PriorityWord | None = None
+    priority_max: PriorityWord | None = None
+    message_size: Annotated[Size, Field(ge=1)] | None = None
+    recipients_per_message: Count | None = None
+    connections: Annotated[int, Field(ge=1, le=CONNECTIONS_MAX)] | None = None
+    messages_per_minute: Amount | None = None
+    messages_per_hour: Amount | None = None
+    messages_per_day: Amount | None = None
+    recipients_per_minute: Amount | None = None
+    recipients_per_hour: Amount | None = None
+    recipients_per_day: Amount | None = None
     disabled: bool | None = None
 
 

@@ -8,7 +8,7 @@ from relay.deliver.report_options import ReportOptions
 from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.expiry import Credential
-from relay.receive.options import Limits, ListenerOptions, Rewrite
+from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOptions
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
@@ -71,6 +71,7 @@ class Configuration:
     """Secrets and certificates in use whose end is known."""
     rewrites: tuple[Rewrite, ...] = ()
     clients: Clients = field(default_factory=Clients)
+    spoofing: SpoofingOptions = field(default_factory=SpoofingOptions)
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

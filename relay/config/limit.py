@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from relay.budget.limit import DAY_S, Limit, Scope, Unit
 from relay.config.findings import Findings
 from relay.config.limit_table import UNITS, RouteLimitTable, TenantTable
+from relay.config.match import NO_DOMAINS
 from relay.config.model import RouteTable
+from relay.errors import ConfigurationError
 from relay.m365 import limit as published
 from relay.m365.preset import Kind
 from relay.m365.row import Scope as Whose
+from relay.receive import roll
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 
@@ -33,7 +36,15 @@ def build_tenant(found: Findings, table: TenantTable | None) -> Tenant:
         found.problem("tenant.licences", "and external_recipients_per_day exclude each other")
     if not table.domains and _outside(table) is not None:
         found.warning("tenant.domains", "is missing, so every recipient counts as external")
-    return Tenant(tuple(table.domains or ()))
+    file = found.optional_path(table.recipients_file)
+    if file is not None:
+        if not table.domains:
+            found.problem("tenant.recipients_file", NO_DOMAINS)
+        try:
+            roll.load(file)
+        except ConfigurationError as error:
+            found.problem("tenant.recipients_file", str(error))
+    return Tenant(tuple(table.domains or ()), file)
 
 
 def build_limits(

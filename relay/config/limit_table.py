@@ -60,5 +60,6 @@ class TenantTable(Table):
     """`relay.route.tenant.Tenant`, and its limit to the outside."""
 
     domains: list[Domain] | None = None
+    recipients_file: Annotated[str, Field(min_length=1)] | None = None
     licences: Annotated[int, Field(ge=0)] | None = None
     external_recipients_per_day: Count | None = None

@@ -7,7 +7,7 @@ their unit: `expire` sets `expire_s`, `free_space_floor` sets `free_space_floor_
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
@@ -19,6 +19,7 @@ from relay.config.report_table import ReportTable
 from relay.config.rewrite_table import RewriteTable
 from relay.config.table import Table
 from relay.config.value import (
+    ActionWord,
     AuthMode,
     CloudName,
     Count,
@@ -139,6 +140,18 @@ class LimitsTable(Table):
     login_remembered: Seconds | None = None
 
 
+class SpoofingTable(Table):
+    """`relay.receive.options.SpoofingOptions`; `from` is no name for an attribute."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_field: ActionWord | None = Field(default=None, alias="from")
+    sender_field: ActionWord | None = Field(default=None, alias="sender")
+    display_name: ActionWord | None = None
+    null_sender: ActionWord | None = None
+    alignment: ActionWord | None = None
+
+
 class RouteTable(Table):
     """`relay.route.route.Route`."""
 
@@ -208,6 +221,7 @@ class File(Table):
     tenant: TenantTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
     client: list[ClientTable] = Field(default_factory=list)
+    spoofing: SpoofingTable = SpoofingTable()
 
 
 TABLES: dict[str, type[Table]] = {
@@ -229,4 +243,5 @@ TABLES: dict[str, type[Table]] = {
     "dkim": DkimTable,
     "selector": SelectorTable,
     "client": ClientTable,
+    "spoofing": SpoofingTable,
 }

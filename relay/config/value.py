@@ -150,6 +150,8 @@ PriorityWord = Literal["high", "normal", "bulk"]
 """Of relay.message.priority.PRIORITIES; likewise."""
 SideWord = Literal["inside", "outside"]
 """Of relay.route.match.Side; likewise."""
+ActionWord = Literal["off", "warn", "refuse"]
+"""Of relay.receive.options.Action; likewise."""
 UncertainWord = Literal["retry", "hold"]
 """Of relay.message.uncertain.Uncertain; likewise."""
 FailedWord = Literal["report", "hold"]

@@ -5,7 +5,12 @@ Plain data; `relay.config` builds it, `relay.identity.directory` finds the one w
 
 from dataclasses import dataclass
 
+from relay.budget.ring import Quota
+from relay.message.priority import Priority
 from relay.smtp.scram import Verifier
+
+INSIDE = "inside"
+"""Among recipients: all of the tenant's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,22 @@ class Policy:
     """Envelope senders, written as in routes: an address, a domain, `*.domain`, `<>` for the null sender."""
     authors: tuple[str, ...] | None = None
     """Addresses in the header's From, written alike."""
+    recipients: tuple[str, ...] | None = None
+    """To whom, written alike; `inside` stands for all of the tenant's."""
+    routes: tuple[str, ...] | None = None
+    """Names of the routes its mail may take."""
+    priority: Priority | None = None
+    """Of a mail that asks for none; None: the listener's."""
+    priority_max: Priority = Priority.HIGH
+    """The highest that a mail may have; the listener's counts too."""
+    message_bytes: int = 0
+    """The largest mail; 0: as for everybody."""
+    recipients_per_message: int = 0
+    """0: as for everybody."""
+    connections: int = 0
+    """Sessions at once that send, over all receivers; 0: as for everybody."""
+    quotas: tuple[Quota, ...] = ()
+    """How much in which time, over all receivers."""
 
 
 ANYTHING = Policy()
@@ -65,6 +86,10 @@ class Clients:
     clients: tuple[Client, ...] = ()
     seed: str = ""
     """Secret, and the same over restarts: what is made up for names that nobody has must not change, or it would tell."""
+
+    def bounds(self) -> dict[str, tuple[str, ...]]:
+        """The routes of those who are held to some, by their names."""
+        return {each.name: each.policy.routes for each in self.clients if each.policy.routes is not None}
 
     def __repr__(self) -> str:
         return f"Clients({len(self.clients)})"

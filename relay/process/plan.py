@@ -157,6 +157,7 @@ class Plan:
             rewrites=configuration.rewrites,
             clients=clients,
             tenant=configuration.tenant,
+            spoofing=configuration.spoofing,
             acted_at=self._clock.now(),
             credentials=configuration.credentials if module == DELIVERER else (),
             console=console,

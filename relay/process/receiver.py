@@ -20,6 +20,7 @@ from relay.spool.commit import Committer
 from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
 from relay.spool.store import Store
+from relay.spool.usage import SharedUsage
 
 SLOT_WAIT_S = 10.0
 """A starting deliverer drops what dead receivers left before it lets go: milliseconds, unless they left much."""
@@ -40,6 +41,7 @@ async def work(life: Life) -> None:
     )
     keys = KeyRing(told.dkim)
     signer = SignerSeat(told.number, keys.keys(), life.record, life.clock)
+    usage = SharedUsage(told.spool.path)
     receiver = Receiver(
         ReceiverOptions(
             told.hostname,
@@ -48,9 +50,11 @@ async def work(life: Life) -> None:
             told.limits,
             told.rewrites,
             told.clients,
+            told.tenant,
+            told.spoofing,
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
-        RouteTable(told.routes, told.tenant),
+        RouteTable(told.routes, told.tenant, told.clients.bounds()),
         store,
         committer,
         handover,
@@ -59,6 +63,7 @@ async def work(life: Life) -> None:
         [_context(each) for each in told.listeners],
         keys,
         signer.line,
+        usage,
     )
     signer.start()
     await handover.start()
@@ -69,6 +74,7 @@ async def work(life: Life) -> None:
     await signer.stop()
     await committer.close()
     await handover.close()
+    usage.close()
     store.close()
     held.release()
 

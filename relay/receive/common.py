@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Protocol
 from relay.clock import Clock
 from relay.errors import SpoolError
 from relay.identity.directory import Directory
+from relay.identity.dkim import KeyRing
+from relay.identity.dmarc import Demands
+from relay.identity.dmarc_dns import LookUp, ask
 from relay.message.queue_id import QueueIdSource
 from relay.receive import policy
+from relay.receive.alignment import Alignment
+from relay.receive.allowance import Allowance
 from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
 from relay.receive.logins import Logins
-from relay.receive.options import ReceiverOptions
+from relay.receive.options import Action, ReceiverOptions
 from relay.receive.rewrite import Rewrites
+from relay.receive.spoofing import Spoofing
 from relay.receive.suppression import Suppression
 from relay.route.table import RouteTable
 from relay.smtp.reply import Reply
 from relay.spool.change import Change
 from relay.spool.handover import Queued
-from relay.trace.event import Record
+from relay.spool.usage import OwnUsage, Usage
+from relay.trace.event import AlignmentUnknown, Record
 
 if TYPE_CHECKING:
     from relay.receive.session import Session
@@ -62,7 +69,11 @@ class Common:
         clock: Clock,
         dkim: Dkim | None = None,
         suppression: Suppression | None = None,
+        usage: Usage | None = None,
+        keys: KeyRing | None = None,
+        look_up: LookUp = ask,
     ) -> None:
+        """`usage`: what clients use of their quotas, None: this process alone counts. `look_up` asks the DNS."""
         self.options = options
         self.limits = options.limits
         self.loop = loop
@@ -76,13 +87,19 @@ class Common:
         """Who gets no mail; None: everybody may."""
         self.directory = Directory(options.clients, secrets.token_bytes)
         self.logins = Logins(self.directory, options.limits, loop, clock, secrets.token_bytes)
+        self.spoofing = Spoofing(options.spoofing, options.tenant, record)
+        self.alignment: Alignment | None = None
+        if options.spoofing.alignment is not Action.OFF:
+            demands = Demands(look_up, self.spawn, clock, lambda *why: record(AlignmentUnknown(*why)))
+            self.alignment = Alignment(options.spoofing.alignment, demands, keys, record)
+        self.allowance = Allowance(options.tenant, usage or OwnUsage(), clock)
         self.record = record
         self.clock = clock
         self.ids = QueueIdSource(options.slot, clock)
         self.buffers = Buffers(options.limits.large_buffers)
         self.sessions: set[Session] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        """TLS handshakes under way."""
+        """TLS handshakes and look-ups under way."""
         self.content_bytes = 0
         """Of mails that are coming in, in memory."""
         self.pending = 0

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from relay._fastpath import BodyHash
 from relay.errors import SpoolError
+from relay.identity.client import ANYTHING
 from relay.message.envelope import Recipient
 from relay.message.queue_id import format_id
 from relay.receive.accept import Origin, accept
@@ -20,7 +21,7 @@ from relay.receive.choice import choose
 from relay.receive.common import Common
 from relay.receive.intake import take
 from relay.receive.options import HEAD_BYTES
-from relay.receive.policy import judge_commit
+from relay.receive.policy import judge_commit, too_large
 from relay.receive.rewrite import Rule
 from relay.smtp.command import MailCommand
 from relay.smtp.reply import Reply
@@ -44,8 +45,8 @@ class Owner(Protocol):
 class Incoming:
     """One mail, from its first content to the end of its commit."""
 
-    __slots__ = ("_accept", "_chunks", "_common", "_error", "_from_left", "_head", "_name", "_original_from", "_owner",
-                 "_since", "_streamed", "_waiting", "id")  # fmt: skip
+    __slots__ = ("_accept", "_chunks", "_common", "_error", "_from_left", "_head", "_is_charged", "_name", "_original_from", "_owner",
+                 "_policy", "_refusal", "_since", "_streamed", "_waiting", "id")  # fmt: skip
 
     def __init__(self, common: Common, owner: Owner) -> None:
         self.id = common.ids.next()
@@ -57,6 +58,10 @@ class Incoming:
         self._streamed = 0
         self._waiting = 0
         self._error: SpoolError | None = None
+        self._refusal: Reply | None = None
+        """Known before its end: what still comes is of no use."""
+        self._policy = ANYTHING
+        self._is_charged = False
         self._accept: Accept | None = None
         self._original_from = b""
         self._from_left = ""
@@ -72,9 +77,11 @@ class Incoming:
         """Enough of it waits for the disk: read no further."""
         return self._waiting > self._common.limits.streamed_records
 
-    def stream(self, content: bytearray) -> None:
-        """Take full records out of `content`, which keeps the rest."""
-        if self._error is not None:
+    def stream(self, content: bytearray, size_max: int = 0) -> None:
+        """Take full records out of `content`, which keeps the rest; 0: it may be as large as it likes."""
+        if size_max and self._streamed + self.head_bytes + len(content) > size_max:
+            self._refusal = too_large(size_max)
+        if self._error is not None or self._refusal is not None:
             content.clear()
             return
         if self._head is None:
@@ -99,20 +106,31 @@ class Incoming:
         """
         common = self._common
         if self._head is not None:
-            if content and self._error is None:
+            if content and self._error is None and self._refusal is None:
                 self._put(content)
             content = self._head
-        if self._error is not None:
+        size_max = origin.policy.message_bytes
+        if self._refusal is None and size_max and self._streamed + len(content) > size_max:
+            self._refusal = too_large(size_max)
+        if self._error is not None and self._refusal is None:
+            self._refusal = judge_commit(self._error)
+        if self._refusal is not None:
             self.abandon()
-            return judge_commit(self._error)
+            return self._refusal
         intake = take(content, self._chunks == 1, rule, common.limits, origin.policy)
         if isinstance(intake, Reply):
             self.abandon()
             return intake
+        sender = mail.sender if rule is None else rule.address_for(mail.sender)
+        if common.spoofing.is_asked:
+            refusal = common.spoofing.judge(intake.header, sender, origin, self._name)
+            if refusal is not None:
+                self.abandon()
+                return refusal
         change = accept(
             origin,
             mail,
-            mail.sender if rule is None else rule.address_for(mail.sender),
+            sender,
             recipients,
             self.id,
             self._name,
@@ -123,11 +141,16 @@ class Incoming:
             common.clock.now(),
         )
         self._since = common.clock.monotonic()
+        self._policy = origin.policy
         outcome: Accept | Reply | None = change
-        if common.dkim is not None and body_hash is not None:
-            outcome = common.dkim.sign(change, body_hash, self._signed)
+        if common.alignment is not None:
+
+            def judged(outcome: Accept | Reply) -> None:
+                self._go_on(self._finish(outcome, body_hash) if isinstance(outcome, Accept) else outcome)
+
+            outcome = common.alignment.judge(change, intake.header, origin, judged)
         if isinstance(outcome, Accept):
-            outcome = choose(outcome, common.routes)
+            outcome = self._finish(outcome, body_hash)
         if isinstance(outcome, Reply):
             self.abandon()
             return outcome
@@ -135,9 +158,21 @@ class Incoming:
         self._accept = change
         self._head = None
         common.pending += 1
-        if outcome is not None:
+        if isinstance(outcome, Accept):
             self._commit(outcome)
         return None
+
+    def _finish(self, change: Accept, body_hash: BodyHash | None) -> Accept | Reply | None:
+        """Sign and admit it; None: that takes a while, and `_signed` is called.
+
+        `body_hash` is the session's, and still of this mail: nothing is read before its reply.
+        """
+        if self._error is not None:
+            return judge_commit(self._error)
+        outcome: Accept | Reply | None = change
+        if self._common.dkim is not None and body_hash is not None:
+            outcome = self._common.dkim.sign(change, body_hash, self._signed)
+        return self._admit(outcome) if isinstance(outcome, Accept) else outcome
 
     def disown(self) -> None:
         """The client is gone. Its mail is kept when it was whole, else dropped."""
@@ -175,13 +210,26 @@ class Incoming:
     def _signed(self, outcome: Accept | Reply) -> None:
         """The signing that took a while has ended."""
         if isinstance(outcome, Accept):
-            outcome = choose(outcome, self._common.routes)
+            outcome = judge_commit(self._error) if self._error is not None else self._admit(outcome)
+        self._go_on(outcome)
+
+    def _go_on(self, outcome: Accept | Reply | None) -> None:
+        """What took a while has ended; None: something else takes a while now."""
         if isinstance(outcome, Reply):
             self._refuse(outcome)
-        elif self._error is not None:
-            self._refuse(judge_commit(self._error))
-        else:
+        elif outcome is not None:
             self._commit(outcome)
+
+    def _admit(self, change: Accept) -> Accept | Reply:
+        """The last that is asked: a route for each recipient, and room in its client's quotas, which it uses now."""
+        outcome = choose(change, self._common.routes)
+        if isinstance(outcome, Accept) and self._policy.quotas:
+            envelope = outcome.envelope
+            refusal = self._common.allowance.charge(envelope.account, self._policy, len(envelope.recipients))
+            if refusal is not None:
+                return refusal
+            self._is_charged = True
+        return outcome
 
     def _commit(self, change: Accept) -> None:
         self._accept = change
@@ -207,6 +255,10 @@ class Incoming:
             reply = self._announce(change)
         else:
             reply = judge_commit(failure)
+            if self._is_charged:
+                common.allowance.give_back(
+                    change.envelope.account, self._policy, len(change.envelope.recipients)
+                )
             if error is None or self._chunks > 1:
                 self._drop()
         if owner is not None:

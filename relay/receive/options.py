@@ -5,6 +5,7 @@ from enum import Enum
 
 from relay.identity.client import Clients
 from relay.message.priority import Priority
+from relay.route.tenant import Tenant
 from relay.smtp.server import ServerOptions
 from relay.spool.change import MAX_RECORD_BYTES
 
@@ -150,6 +151,30 @@ class Rewrite:
     """Only for mail from these networks; None: for all."""
 
 
+class Action(Enum):
+    """What is done with a mail that breaks a rule."""
+
+    OFF = "off"
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class SpoofingOptions:
+    """`[spoofing]`; without it and without a tenant nothing is asked."""
+
+    from_field: Action = Action.OFF
+    """One From field with one address, in a domain of the tenant or allowed to the client."""
+    sender_field: Action = Action.OFF
+    """The Sender field, where there is one, likewise."""
+    display_name: Action = Action.OFF
+    """No other address in the name, no controls."""
+    null_sender: Action = Action.OFF
+    """Only for reports and automatic replies."""
+    alignment: Action = Action.OFF
+    """DMARC, where the author's domain asks for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReceiverOptions:
     """One receiver process."""
@@ -162,6 +187,8 @@ class ReceiverOptions:
     rewrites: tuple[Rewrite, ...] = ()
     """The first that matches counts."""
     clients: Clients = field(default_factory=Clients)
+    tenant: Tenant = field(default_factory=Tenant)
+    spoofing: SpoofingOptions = field(default_factory=SpoofingOptions)
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

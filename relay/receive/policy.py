@@ -21,8 +21,10 @@ TOO_MANY_FROM_ADDRESS = Reply(421, "4.7.0", "Too many connections from your addr
 SHUTTING_DOWN = Reply(421, "4.3.2", "The relay shuts down; try again later")
 SENDER_OK = Reply(250, "2.1.0", "Sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send the rest in another mail")
 NO_ROUTE = Reply(550, "5.7.1", "No route leads to this recipient")
 HEADER_CUT = Reply(552, "5.3.4", "The mail's header is too long")
+ROUTE_NOT_ALLOWED = Reply(550, "5.7.1", "No route that you may use leads to this recipient")
 INSIDE_ONLY = Reply(550, "5.7.1", "Mail like this goes to recipients inside the organisation only")
 SENDER_NOT_SERVED = Reply(550, "5.7.1", "No mail to this recipient is taken from this sender")
 FROM_IS_NOT_SENDER = Reply(550, "5.7.1", "From must have one address, the sender's own")
@@ -88,6 +90,11 @@ def judge_header(header: Header, limits: Limits) -> Reply | None:
     return None
 
 
+def too_large(size_max: int) -> Reply:
+    """For a client with a bound of its own; what everybody has is the protocol's."""
+    return Reply(552, "5.3.4", f"A mail of yours may have {size_max} bytes")
+
+
 def judge_commit(error: SpoolError) -> Reply:
     """A commit that failed: nothing of the mail was kept."""
     return NO_ROOM if isinstance(error, SpoolFull) else DISK_TROUBLE
@@ -110,6 +117,8 @@ def _refusal(refusal: Refusal) -> Reply:
     match refusal.rule:
         case None:
             return NO_ROUTE
+        case Rule.CLIENT:
+            return ROUTE_NOT_ALLOWED
         case Rule.INTERNAL_ONLY:
             return INSIDE_ONLY
         case Rule.SENDER:

@@ -5,11 +5,14 @@ import socket
 from collections.abc import Sequence
 
 from relay.clock import Clock
+from relay.errors import ConfigurationError
 from relay.identity.dkim import KeyRing
+from relay.identity.dmarc_dns import LookUp, ask
 from relay.receive.accepting import accept_forever
 from relay.receive.common import Announce, Committer, Common
 from relay.receive.dkim import Dkim
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
+from relay.receive.roll import Roll, load
 from relay.receive.session import Listener, Session
 from relay.receive.signer_thread import SignerThread
 from relay.receive.signing import Signing
@@ -17,8 +20,9 @@ from relay.receive.suppression import Suppression
 from relay.receive.visitor import Access
 from relay.route.table import RouteTable
 from relay.spool.spool import Spool
+from relay.spool.usage import Usage
 from relay.tls import ServerContext
-from relay.trace.event import Draining, Record
+from relay.trace.event import Draining, RecipientsRead, Record
 
 SWEEP_S = 1.0
 """Between two looks at all sessions: time-outs are minutes, and 10,000 sessions cost some 5 ms a look."""
@@ -42,10 +46,14 @@ class Receiver:
         contexts: Sequence[ServerContext | None] = (),
         keys: KeyRing | None = None,
         signing: Signing | None = None,
+        usage: Usage | None = None,
+        look_up: LookUp = ask,
     ) -> None:
         """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS.
 
-        Mail is signed with `keys`, without them none is; by `signing`, or by a thread.
+        Mail is signed with `keys`, without them none is; by `signing`, or by a thread. `usage` is what clients use
+        of their quotas; None: no other receiver serves them. `look_up` asks the DNS for what
+        authors' domains want.
         """
         if len(sockets) != len(options.listeners):
             raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
@@ -56,7 +64,18 @@ class Receiver:
         loop = asyncio.get_running_loop()
         dkim = Dkim(keys, signing or SignerThread(loop), record) if keys else None
         self._common = Common(
-            options, loop, routes, committer, handover, record, clock, dkim, Suppression(store, clock)
+            options,
+            loop,
+            routes,
+            committer,
+            handover,
+            record,
+            clock,
+            dkim,
+            Suppression(store, clock),
+            usage,
+            keys,
+            look_up,
         )
         self._listeners = [
             Listener(
@@ -89,6 +108,10 @@ class Receiver:
     async def start(self) -> None:
         """Drop what a dead predecessor in this slot streamed and never accepted, then listen."""
         self._store.abandon_partial([self._slot])
+        roll = self._common.allowance.roll
+        if roll is not None:
+            roll.begin()
+            await self._take_roll(roll)
         for sock, listener in zip(self._sockets, self._listeners, strict=True):
             await self._listen(sock, listener)
         self._tick()
@@ -140,6 +163,22 @@ class Receiver:
         now = common.now = common.clock.monotonic()
         for session in list(common.sessions):
             session.sweep(now)
+        self._read_roll()
+
+    def _read_roll(self) -> None:
+        """The list of recipients, when it has changed: 500,000 lines take a second, so in a thread."""
+        roll = self._common.allowance.roll
+        if roll is not None and roll.is_new():
+            self._common.spawn(self._take_roll(roll))
+
+    async def _take_roll(self, roll: Roll) -> None:
+        path = str(roll.path)
+        try:
+            roll.put(await asyncio.to_thread(load, roll.path))
+        except ConfigurationError as error:
+            self._record(RecipientsRead(path, len(roll), str(error), level="error"))
+        else:
+            self._record(RecipientsRead(path, len(roll)))
 
     def _tick(self) -> None:
         self._timer = self._common.loop.call_later(SWEEP_S, self._tick)

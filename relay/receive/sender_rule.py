@@ -20,7 +20,7 @@ NO_AUTHOR = Reply(550, "5.7.1", "The mail needs one From field with one address"
 
 def judge_sender(policy: Policy, sender: bytes) -> Reply | None:
     """MAIL: None, or the reply that names the kind of rule."""
-    if policy.senders is None or _is_allowed(policy.senders, sender):
+    if policy.senders is None or is_allowed(policy.senders, sender):
         return None
     return SENDER_NOT_ALLOWED if sender else NULL_SENDER_NOT_ALLOWED
 
@@ -32,10 +32,11 @@ def judge_author(policy: Policy, header: Header) -> Reply | None:
     author = author_of(header)
     if isinstance(author, str):
         return NO_AUTHOR
-    return None if _is_allowed(policy.authors, author.address) else AUTHOR_NOT_ALLOWED
+    return None if is_allowed(policy.authors, author.address) else AUTHOR_NOT_ALLOWED
 
 
-def _is_allowed(rules: Sequence[str], address: bytes) -> bool:
+def is_allowed(rules: Sequence[str], address: bytes) -> bool:
+    """Is the address one that a rule names?"""
     # A client has a handful of rules: to look at each costs less than a table of them for each.
     keys = frozenset(keys_of(address))
     return any(rule_key(rule) in keys for rule in rules)

@@ -78,12 +78,7 @@ class Session(asyncio.BufferedProtocol):
             self._server.hash_body(self._body_hash)
         self._transport: asyncio.Transport | None = None
         self._client = ""
-        self._origin = Origin(
-            common.options.hostname,
-            "",
-            priority=listener.options.priority,
-            priority_max=listener.options.priority_max,
-        )
+        self._origin = Origin(common.options.hostname, "")
         self._inbox = Inbox(common.buffers)
         self._received = 0
         self._held = 0
@@ -153,6 +148,7 @@ class Session(asyncio.BufferedProtocol):
             self._incoming = None
         self._inbox.close()
         self._common.leave(self, self._visitor.peer)
+        self._common.allowance.leave(self)
         reason = self._reason or (f"connection lost: {exc}" if exc else "client closed")
         self._common.record(
             SessionEnded(
@@ -272,6 +268,8 @@ class Session(asyncio.BufferedProtocol):
         if command.mt_priority is not None and reply.is_positive:
             reply = policy.judge_priority(command.mt_priority, self._origin.priority_max)
         refusal = self._visitor.judge_mail(command.sender, is_tls=self._server.is_tls)
+        if refusal is None:
+            refusal = common.allowance.judge_mail(self, self._origin, command.size)
         self._server.answer(refusal or reply)
 
     def _login(self, event: Login) -> None:
@@ -313,6 +311,10 @@ class Session(asyncio.BufferedProtocol):
         assert mail is not None
         # The rewritten sender chooses the route: it is the one that the next hop must take.
         origin = self._origin
+        refusal = self._common.allowance.judge_recipient(origin, command.recipient, len(self._recipients))
+        if refusal is not None:
+            self._server.answer(refusal)
+            return
         found = self._common.routes.possible(self._sender, command.recipient, origin.client, origin.account)
         reply = policy.judge_recipient(found, mail.size)
         suppression = self._common.suppression
@@ -363,7 +365,7 @@ class Session(asyncio.BufferedProtocol):
         if len(content) >= MAX_RECORD_BYTES:
             if incoming is None:
                 incoming = self._incoming = Incoming(self._common, self)
-            incoming.stream(content)
+            incoming.stream(content, self._origin.policy.message_bytes)
         self._hold(len(content) if incoming is None else len(content) + incoming.head_bytes)
 
     def _hold(self, size: int) -> None:

@@ -24,6 +24,8 @@ class Access:
 
     def __init__(self, options: ListenerOptions, directory: Directory) -> None:
         self.auth = options.auth
+        self.priority = options.priority
+        self.priority_max = options.priority_max
         self.directory = directory
         self.networks = Networks(options.networks)
         self._without_tls = Networks(options.auth_without_tls_networks if options.auth_without_tls else ())
@@ -96,7 +98,13 @@ class Visitor:
         origin.client = self.address
         origin.is_logged_in = self.is_logged_in
         origin.account = "" if client is None else client.name
-        origin.policy = ANYTHING if client is None else client.policy
+        policy = origin.policy = ANYTHING if client is None else client.policy
+        if policy is ANYTHING:
+            origin.priority, origin.priority_max = self._access.priority, self._access.priority_max
+            return
+        highest = origin.priority_max = self._access.priority_max.capped(policy.priority_max)
+        priority = self._access.priority if policy.priority is None else policy.priority
+        origin.priority = priority.capped(highest)
 
     def judge_mail(self, sender: bytes, *, is_tls: bool) -> Reply | None:
         """MAIL: may this visitor send, and as this sender? None: it may."""

@@ -7,7 +7,7 @@ a bound.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -105,8 +105,10 @@ class Addresses:
 class Clients:
     """By the client: its address, and its name where it has proved who it is."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], bounds: Mapping[str, Sequence[str]]) -> None:
+        """`bounds`: by the name of a client, the routes that it may take; who is not in it may take all."""
         self._any = mask(rows, lambda row: not row.match.clients)
+        self._bounds = {name: _of_routes(rows, names) for name, names in bounds.items()}
         self._networks: list[tuple[Networks, int]] = []
         self._accounts: dict[str, int] = {}
         self._known: dict[tuple[str, str], int] = {}
@@ -116,7 +118,11 @@ class Clients:
                 self._accounts[name] = self._accounts.get(name, 0) | 1 << index
             if networks := [each for each in row.match.clients if network_like(each)]:
                 self._networks.append((Networks(networks), 1 << index))
-        self.asks = bool(self._networks or self._accounts)
+        self.asks = bool(self._networks or self._accounts or self._bounds)
+
+    def are_bound(self, account: str) -> bool:
+        """Is this client held to routes of its own?"""
+        return account in self._bounds
 
     def of(self, client: str, account: str) -> int:
         """The rows that name it, or no client at all."""
@@ -128,6 +134,7 @@ class Clients:
             for networks, bit in self._networks:
                 if networks.hold(client):
                     found |= bit
+            found &= self._bounds.get(account, -1)
             _remember(self._known, (client, account), found)
         return found
 
@@ -180,6 +187,10 @@ class Campaigns:
 def taking_priority(rows: Sequence[Row], priority: Priority) -> int:
     """The rows that take mail of this priority."""
     return mask(rows, lambda row: not row.match.priorities or priority in row.match.priorities)
+
+
+def _of_routes(rows: Sequence[Row], names: Sequence[str]) -> int:
+    return mask(rows, lambda row: row.route.name in names)
 
 
 def _taking_size(rows: Sequence[Row], size: int) -> int:

@@ -25,6 +25,7 @@ class Rule(Enum):
     SENDER = "no mailbox of the route may send for the sender"
     AUTHOR = "From is not the sender"
     SIZE = "the mail is too large"
+    CLIENT = "the client is held to other routes"
 
 
 class Rules:

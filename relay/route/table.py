@@ -9,7 +9,7 @@ Where nothing asks for what is known late, the first step has decided. What a ma
 found by masks (`relay.route.mask`): a few look-ups, however many routes there are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -57,8 +57,16 @@ class Refusal:
 class RouteTable:
     """The routes in the order of the configuration."""
 
-    def __init__(self, routes: Sequence[Route], tenant: Tenant | None = None) -> None:
-        """ValueError for two routes of one name, and for what their parts refuse. Without a tenant nobody is inside."""
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        tenant: Tenant | None = None,
+        bounds: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """ValueError for two routes of one name, and for what their parts refuse. Without a tenant nobody is inside.
+
+        `bounds`: by the name of a client, the routes that it may take.
+        """
         tenant = tenant or Tenant()
         self._routes = tuple(routes)
         self._names = {route.name: route for route in routes}
@@ -67,6 +75,7 @@ class RouteTable:
         self._rules = {route.name: Rules(route, tenant) for route in routes}
         self._rows = [row for route in routes for row in rows_of(route)]
         self._is_inside = tenant.is_inside
+        self._bounds = bounds or {}
         self._compile()
 
     def _compile(self) -> None:
@@ -88,7 +97,7 @@ class RouteTable:
         self._recipients = Addresses(
             [row.match.recipients for row in rows], self._taking_recipient if asks_for_side else None
         )
-        self._clients = Clients(rows)
+        self._clients = Clients(rows, self._bounds)
         self._sizes = Sizes(rows)
         self._campaigns = Campaigns(rows)
         self._priorities = {priority: taking_priority(rows, priority) for priority in Priority}
@@ -124,7 +133,7 @@ class RouteTable:
         found = self._senders.of(sender) & self._recipients.of(recipient)
         if self._clients.asks:
             found &= self._clients.of(client, account)
-        return self._found(found) or self._why(sender, recipient, self._clients.of(client, account))
+        return self._found(found) or self._why(sender, recipient, client, account)
 
     def choose(self, envelope: Envelope, author: Author) -> tuple[Recipient, ...] | Refusal:
         """The recipients with their routes; a Refusal when one has none, for what is answered is the mail as a whole."""
@@ -172,8 +181,16 @@ class RouteTable:
                 found &= ~rows
         return found
 
-    def _why(self, sender: bytes, recipient: bytes, rest: int) -> Refusal:
-        """Why no route leads there; `rest` are the rows that fit in all but the two addresses."""
+    def _why(self, sender: bytes, recipient: bytes, client: str, account: str, late: int = -1) -> Refusal:
+        """Why no route leads there; `late` are the rows that fit in all that is known late."""
+        refusal = self._why_of(sender, recipient, late & self._clients.of(client, account))
+        if refusal.rule is None and self._clients.are_bound(account):
+            free = self._senders.of(sender) & self._recipients.of(recipient) & late
+            if free & self._clients.of(client, ""):
+                return Refusal(recipient, Rule.CLIENT)
+        return refusal
+
+    def _why_of(self, sender: bytes, recipient: bytes, rest: int) -> Refusal:
         side = self._inside if self._is_inside(recipient) else self._outside
         rows = self._senders.fitting(sender) & self._recipients.fitting(recipient) & side & rest
         found = self._found(rows)
@@ -191,4 +208,4 @@ class RouteTable:
             return Refusal(recipient, Rule.SIZE, found.size_max) if is_too_large else Refusal(recipient)
         if rows & sized:
             return Refusal(recipient, Rule.AUTHOR)
-        return self._why(envelope.sender, recipient, late & sized)
+        return self._why(envelope.sender, recipient, envelope.client, envelope.account, late & sized)

@@ -1,6 +1,7 @@
 """The tenant: which recipients are inside of it. All others are external, and counted as such."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,6 +10,9 @@ class Tenant:
 
     domains: tuple[str, ...] = ()
     """Accepted domains, lower case: `contoso.com`, and `*.contoso.com` for all below it."""
+
+    recipients_file: Path | None = None
+    """Who there is inside; None: nobody has said."""
 
     def is_inside(self, address: bytes) -> bool:
         """Whether a recipient is one of the tenant's own; of no domain, nobody is."""

@@ -99,6 +99,28 @@ class LoginFailed(_Event, frozen=True):
     level: Level = "warning"
 
 
+class SpoofingSuspected(_Event, frozen=True):
+    """A mail breaks a rule about whose name it may bear, and the rule only warns."""
+
+    id: str
+    client: str
+    rule: str
+    """The key in `[spoofing]`."""
+    author: str
+    """The address in From, or its domain; empty: there is not just one."""
+    reason: str
+    account: str = ""
+    level: Level = "warning"
+
+
+class AlignmentUnknown(_Event, frozen=True):
+    """Nobody answered what a domain asks for by DMARC: its mail goes on, unjudged or by the last answer."""
+
+    domain: str
+    reason: str
+    level: Level = "warning"
+
+
 class SigningFailed(_Event, frozen=True):
     """A mail from a domain with a DKIM policy could not be signed."""
 
@@ -296,6 +318,17 @@ class MxFound(_Event, frozen=True):
     hosts: tuple[str, ...]
     reason: str = ""
     """What is not as it should be."""
+    level: Level = "info"
+
+
+class RecipientsRead(_Event, frozen=True):
+    """The list of the tenant's recipients was read, or could not be: then the one before stays in force."""
+
+    path: str
+    recipients: int
+    """Lines in force; 0: nobody is refused."""
+    reason: str = ""
+    """What is wrong."""
     level: Level = "info"
 
 
@@ -508,6 +541,8 @@ Event = (
     | Accepted
     | LoginSucceeded
     | LoginFailed
+    | SpoofingSuspected
+    | AlignmentUnknown
     | SigningFailed
     | Delivered
     | Deferred
@@ -525,6 +560,7 @@ Event = (
     | CredentialExpiring
     | CredentialEnds
     | MxFound
+    | RecipientsRead
     | Throttled
     | BreakerOpened
     | BreakerClosed

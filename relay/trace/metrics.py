@@ -55,6 +55,7 @@ LABELLED = {
     "commands_refused": ("code", "Replies with 4xx or 5xx, by code."),
     "logins": ("mechanism", "Logins of clients that succeeded."),
     "login_failures": ("reason", "Logins of clients that failed."),
+    "spoofing_suspected": ("rule", "Mails that broke a rule about whose name they bear, and went on."),
     "signing_failures": ("domain", "Mails that DKIM should sign and could not."),
     "processes_ended": ("role", "Child processes that ended."),
 }

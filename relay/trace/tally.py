@@ -98,6 +98,9 @@ class Tally:
     def _login_failed(self, event: events.LoginFailed) -> None:
         self._add_labelled("login_failures", event.reason)
 
+    def _spoofing_suspected(self, event: events.SpoofingSuspected) -> None:
+        self._add_labelled("spoofing_suspected", event.rule)
+
     def _signing_failed(self, event: events.SigningFailed) -> None:
         self._add_labelled("signing_failures", event.domain)
 
@@ -193,6 +196,7 @@ class Tally:
         events.Accepted: _accepted,
         events.LoginSucceeded: _login_succeeded,
         events.LoginFailed: _login_failed,
+        events.SpoofingSuspected: _spoofing_suspected,
         events.SigningFailed: _signing_failed,
         events.Delivered: _delivered,
         events.Deferred: _deferred,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.budget.ring import Counted, Per, Quota
 from relay.config.read import read
 from relay.identity.client import Client, Password
 from relay.identity.password import matches
@@ -140,3 +141,38 @@ def test_those_who_edit_at_once_lose_nothing(shell: Shell) -> None:
     listed = json.loads(shell.run("list", "--json"))
     assert sorted(each["name"] for each in listed) == [*names, "printer"]
     assert [each.name for each in shell.folder.iterdir() if "clients" in each.name] == ["clients.jsonl"]
+
+
+def test_a_client_is_added_with_rules(shell: Shell) -> None:
+    rules = ("recipients=partner.example, b@example.net", "message_size=10 MB", "messages_per_hour=100")
+    shell.run("add", "erp", "--sender", "example.com", *(word for rule in rules for word in ("--rule", rule)))
+    policy = shell.client("erp").policy
+    assert policy.recipients == ("partner.example", "b@example.net")
+    assert policy.message_bytes == 10_000_000
+    assert policy.quotas == (Quota(Counted.MESSAGES, Per.HOUR, 100),)
+    row = next(row for row in json.loads(shell.run("list", "--json")) if row["name"] == "erp")
+    assert row["rules"] == {
+        "recipients": "partner.example, b@example.net",
+        "message_size": "10000000 bytes",
+        "messages_per_hour": "100",
+    }
+    assert "messages_per_hour 100" in shell.run("list")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("messages=1", "write KEY=VALUE with one of recipients, routes,"),
+        ("messages_per_hour=many", "must be a whole number"),
+        ("name=other", "write KEY=VALUE"),
+    ],
+)
+def test_a_rule_that_there_is_not_changes_nothing(shell: Shell, rule: str, said: str) -> None:
+    assert said in " ".join(shell.run("add", "erp", "--rule", rule, status=64).split())
+    assert not shell.file.exists()
+
+
+def test_a_rule_that_names_no_route_changes_nothing(shell: Shell) -> None:
+    said = shell.run("add", "erp", "--sender", "example.com", "--rule", "routes=moon", status=78)
+    assert 'names no route: "moon"' in said
+    assert not shell.file.exists()

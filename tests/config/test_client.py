@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from relay.budget.ring import Counted, Per, Quota
 from relay.config.client_file import ClientFile, edited, load
 from relay.config.client_table import StoredClient
 from relay.errors import ConfigurationError
 from relay.identity.client import Client, Password, Policy
+from relay.message.priority import Priority
 from relay.receive.options import LOOPBACK, Auth
 from relay.smtp.scram import verifier_of
 from tests.config.test_read import LEAST, Folder
@@ -324,3 +326,61 @@ def test_a_client_ca_needs_tls_and_a_file(folder: Folder) -> None:
     assert found[0] == 'listener[0].client_ca_file: needs TLS; write tls = "starttls" or tls = "implicit"'
     assert "cannot read" in found[1]
     assert "goes with a client_ca_file" in folder.problem(listener('client_crl_file = "crl.pem"'))
+
+
+RULES = """
+networks = ["10.0.0.0/8"]
+senders = []
+recipients = ["inside", "partner.example"]
+routes = ["world"]
+priority = "bulk"
+priority_max = "normal"
+message_size = "10 MB"
+recipients_per_message = 50
+connections = 4
+messages_per_minute = 1
+messages_per_hour = 2
+messages_per_day = 3
+recipients_per_minute = 4
+recipients_per_hour = 5
+recipients_per_day = 6
+"""
+TENANT = '[tenant]\ndomains = ["contoso.com"]\n'
+ROUTE = '[[route]]\nname = "world"\nhost = "mx.example"\ntls = "none"\n'
+
+
+def test_a_policy_says_how_much_and_to_whom(folder: Folder) -> None:
+    (erp,) = folder.read(client(RULES) + TENANT + ROUTE).clients.clients
+    assert erp.policy == Policy(
+        senders=(),
+        authors=(),
+        recipients=("inside", "partner.example"),
+        routes=("world",),
+        priority=Priority.BULK,
+        priority_max=Priority.NORMAL,
+        message_bytes=10_000_000,
+        recipients_per_message=50,
+        connections=4,
+        quotas=tuple(
+            Quota(of, per, count)
+            for count, (of, per) in enumerate(((of, per) for of in Counted for per in Per), 1)
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ('routes = ["moon"]', 'client[0].routes: names no route: "moon"; there are '),
+        ('recipients = ["inside"]', "client[0].recipients: asks who is inside, and nobody is"),
+        ('recipients = ["<>"]', 'client[0].recipients[0]: every recipient has an address; "<>" is for senders'),
+        ("recipients = []", "client[0].recipients: must not be empty"),
+        ('priority_max = "bulk"\npriority = "high"', 'client[0].priority: "high" is above priority_max = "bulk"'),
+        ("connections = 1001", "client[0].connections: must be at most 1000"),
+        ("messages_per_day = 0", "client[0].messages_per_day: must be at least 1"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_cannot_be_is_a_problem(folder: Folder, keys: str, problem: str) -> None:
+    assert any(
+        each.startswith(problem) for each in folder.problems(client(f'networks = ["10.0.0.0/8"]\n{keys}'))
+    ), folder.problems(client(f'networks = ["10.0.0.0/8"]\n{keys}'))

@@ -1,5 +1,6 @@
 """The one address of a From field, whatever stands around it."""
 
+import re
 from email import policy
 from email.parser import BytesHeaderParser
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.message import from_field
 from relay.message.dkim.author import domain_of
 from relay.message.edit import Edit, apply
 from relay.message.from_field import (
@@ -162,3 +164,14 @@ def test_the_author_of_a_mail_is_its_only_address_or_nobody() -> None:
     assert author_address(b"To: x\r\nFrom: A <A@b.example>\r\n\r\nFrom: c@d\r\n") == b"A@b.example"
     assert author_address(b"From: a@b\r\nFrom: a@b\r\n\r\n") is None
     assert author_address(b"no header") is None
+
+
+@given(st.lists(st.sampled_from([b"a", b"b.c", b"@", b"<", b">", b" ", b"\t", b"\r\n ", b'"', b"(", b")", b",", b";",
+                                 b":", b"\\", b"[", b"]", b"\x01", b"\x7f", b"\xc3\xb6", b"a@b", b"<a@b>"]), max_size=9))  # fmt: skip
+def test_the_short_way_says_what_the_long_one_says(pieces: list[bytes]) -> None:
+    value = b"".join(pieces)
+    long_way = re.compile(rb"(?!)")
+    quick = address_in(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(from_field, "_PLAIN", long_way)
+        assert quick == address_in(value)

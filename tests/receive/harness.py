@@ -13,8 +13,9 @@ from relay.clock import Clock, SystemClock
 from relay.errors import SpoolError
 from relay.identity.client import Clients
 from relay.identity.dkim import KeyRing
+from relay.identity.dmarc_dns import LookUp, Texts
 from relay.message.envelope import Envelope
-from relay.receive.options import Limits, ListenerOptions, ReceiverOptions, Rewrite
+from relay.receive.options import Limits, ListenerOptions, ReceiverOptions, Rewrite, SpoofingOptions
 from relay.receive.receiver import Receiver
 from relay.route.route import Route
 from relay.route.table import RouteTable
@@ -25,6 +26,7 @@ from relay.spool.entry import Entry
 from relay.spool.handover import Queued
 from relay.spool.memory import MemoryStore
 from relay.spool.options import SpoolOptions
+from relay.spool.usage import Usage
 from relay.tls import ServerContext
 from relay.trace.event import Event
 
@@ -33,6 +35,11 @@ ROUTES = (
     Route("ward", ("mx.ward.example",), recipients=("example.com", "postmaster")),
     Route("world", ("mx.world.example",), senders=("example.org",)),
 )
+
+
+async def nobody(name: str) -> Texts:
+    """A DNS that no test may ask by accident."""
+    raise AssertionError(f"asked for {name}")
 
 
 class Announced:
@@ -123,6 +130,9 @@ async def house(
     keys: KeyRing | None = None,
     rewrites: Sequence[Rewrite] = (),
     clients: Clients | None = None,
+    usage: Usage | None = None,
+    spoofing: SpoofingOptions | None = None,
+    look_up: LookUp = nobody,
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
     clock = clock or SystemClock()
@@ -140,11 +150,13 @@ async def house(
         limits or Limits(),
         tuple(rewrites),
         clients or Clients(),
+        tenant or Tenant(),
+        spoofing or SpoofingOptions(),
     )
     receiver = Receiver(
         options,
         [sock],
-        RouteTable(routes, tenant),
+        RouteTable(routes, tenant, options.clients.bounds()),
         store,
         held or committer,
         announced,
@@ -152,6 +164,8 @@ async def house(
         clock,
         [context],
         keys,
+        usage=usage,
+        look_up=look_up,
     )
     await receiver.start()
     try:
