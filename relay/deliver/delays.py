@@ -85,9 +85,11 @@ class Delays:
         while True:
             entries = self._spool.scan(after, SLICE)
             for entry in entries:
-                after = entry.id if isinstance(entry, Damaged) else entry.queued.id
-                if after > last:
+                id = entry.id if isinstance(entry, Damaged) else entry.queued.id
+                if id > last:
                     break
+                # Only to mails that are there: a clock that was years ahead must not silence the years to come.
+                after = id
                 if isinstance(entry, Entry) and (notice := self._notice(entry, routes, now)) is not None:
                     await self._commit(Report(None, notice.mail, (*notice.rows, *self._move(routes, after))))
             else:
@@ -95,7 +97,8 @@ class Delays:
                     await asyncio.sleep(0)
                     continue
             break
-        await self._commit(Budget(tuple(self._move(routes, last))))
+        if rows := self._move(routes, after):
+            await self._commit(Budget(tuple(rows)))
 
     def _notice(self, entry: Entry, routes: list[Route], now: float) -> Notice | None:
         mail, states = entry.queued, entry.state

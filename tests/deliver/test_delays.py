@@ -182,6 +182,20 @@ async def test_a_changed_time_tells_of_no_mail_again(tmp_path: Path, changed_to:
 
 
 @in_loop
+async def test_a_clock_that_was_years_ahead_does_not_silence_later_notices(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        at.accept(priority=Priority.BULK)
+        now = at.clock.now()
+        at.clock.set_wall(now + 9_000 * HOUR)
+        await at.delays().sweep()
+        at.clock.set_wall(now + 1)
+        at.accept()
+        at.clock.advance(5 * HOUR)
+        await at.delays().sweep()
+        assert len(at.notices()) == 1
+
+
+@in_loop
 async def test_a_full_spool_puts_notices_off(tmp_path: Path) -> None:
     async with bench(tmp_path) as at:
         at.accept()
