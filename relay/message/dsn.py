@@ -155,11 +155,18 @@ def _original(report: Report, full_max: int) -> bytes:
     """The mail when it is asked for and may stand as it is, else its header."""
     about, head = report.about, report.head
     is_whole = about.chunks == 1 and len(head) <= full_max
-    if about.ret == b"FULL" and report.action is Action.FAILED and is_whole and is_plain(head):
+    is_asked_for = about.ret == b"FULL" and report.action is Action.FAILED
+    if is_asked_for and is_whole and is_plain(head) and _has_header(head):
         return b"Content-Type: message/rfc822\r\n\r\n%b" % (
             head if head.endswith(b"\r\n") else head + b"\r\n"
         )
     return part("text/rfc822-headers; charset=utf-8", header_of(head))
+
+
+def _has_header(head: bytes) -> bool:
+    """Fields, and a blank line behind them: else the part is no message, and its readers complain of the report."""
+    found = Header.of(head, HEADER_MAX)
+    return len(found) > 0 and found.is_complete and head[found.scan.fields_end :].startswith(b"\r\n")
 
 
 def header_of(head: bytes) -> bytes:

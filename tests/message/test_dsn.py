@@ -99,8 +99,9 @@ def test_a_delay_says_until_when_it_is_tried() -> None:
         (b"FULL", MAIL, len(MAIL) - 1, "text/rfc822-headers"),
         (b"FULL", MAIL + "ü\r\n".encode(), FULL_MAX, "text/rfc822-headers"),
         (b"FULL", MAIL + b"x" * 999 + b"\r\n", FULL_MAX, "text/rfc822-headers"),
+        (b"FULL", HEADER + b"no blank line\r\n", FULL_MAX, "text/rfc822-headers"),
     ],
-    ids=["full", "headers", "nothing asked", "too large", "eight bits", "long line"],
+    ids=["full", "headers", "nothing asked", "too large", "eight bits", "long line", "no blank line"],
 )
 def test_what_is_returned_is_what_ret_asks_for_where_it_may_be(
     ret: bytes, head: bytes, full_max: int, kind: str
@@ -181,6 +182,7 @@ def test_a_text_of_many_recipients_counts_those_it_does_not_name() -> None:
     Action.FAILED,
     0.0,
 )
+@example([NOT_FOUND], b"a@b", b"\x01", b"FULL", b"", Action.FAILED, 0.0)
 def test_whatever_is_reported_on_the_report_is_sound(
     fates: list[Fate], sender: bytes, head: bytes, ret: bytes, said: bytes, action: Action, until: float
 ) -> None:
