@@ -24,6 +24,7 @@ from relay.deliver.proofs import Proofs
 from relay.deliver.reach import Reach
 from relay.deliver.settlement import Settlement, Via
 from relay.deliver.spill import Spill
+from relay.deliver.suspended import Suspended, place_of
 from relay.deliver.work import Bench, Later, Work
 from relay.errors import RecordDamaged, SpoolError
 from relay.m365.row import Scope as Stopped
@@ -32,6 +33,7 @@ from relay.queue.breaker import StopKey
 from relay.queue.job import Job
 from relay.queue.lane import Lane, SidingKey
 from relay.queue.queue import Queue
+from relay.queue.suspension import Suspension
 from relay.route.tenant import Tenant
 from relay.smtp.reply import Reply
 from relay.spool.spool import Spool
@@ -50,6 +52,7 @@ class Desk:
         bench: Bench,
         settlement: Settlement,
         breakers: Breakers,
+        suspended: Suspended,
         spill: Spill,
         budgets: Budgets | None,
         tenant: Tenant,
@@ -61,6 +64,7 @@ class Desk:
     ) -> None:
         """`reopened` is told of lanes that may ask again; `broken` of a spool that cannot be read."""
         self.breakers = breakers
+        self.suspended = suspended
         self.is_draining = False
         self.spill = spill
         self._store = store
@@ -89,6 +93,8 @@ class Desk:
     def next_work(self, gate: Gate, recipients_max: int, who: object) -> Work | None:
         """The mail whose turn it is, charged; None when none may go now. `who` may be a probe."""
         if self.is_draining or (gate.until and gate.is_closed):
+            return None
+        if self.suspended.stopping(gate.reach) is not None:
             return None
         if self.breakers.any and self.has_stopped(gate, who):
             return None
@@ -238,6 +244,8 @@ class Desk:
 
     def stops_aside(self, gate: Gate, work: Work) -> tuple[Place, str] | None:
         """What has stopped mail of its kind and lets others past, and why; None: nothing."""
+        if (suspension := self.suspended.of(work)) is not None:
+            return place_of(suspension), str(suspension)
         if not self.breakers.any:
             return None
         for key in gate.reach.aside(work.envelope.sender):
@@ -337,6 +345,10 @@ class Desk:
     def woken(self, key: StopKey) -> None:
         """Something that had stopped may go on: mail that stood aside for it asks again."""
         self._told(_place_of(key))
+
+    def going_on(self, suspension: Suspension) -> None:
+        """What was suspended is so no more: its mail asks again."""
+        self._told(place_of(suspension))
 
     def _told(self, place: Place) -> None:
         for lane, key in self._until_told.pop(place, {}):

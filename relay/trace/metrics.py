@@ -44,6 +44,11 @@ LABELLED = {
     "reports": ("kind", "Mails that tell senders what became of theirs."),
     "uncertain_deliveries": ("route", "Connections lost between the final dot and its reply."),
     "uncertain_held": ("route", "Of these, mails kept until somebody decides."),
+    "mails_steered": (
+        "do",
+        "Mails that an order was carried out on: hold, release, retry, cancel and so on.",
+    ),
+    "commands": ("do", "Commands over the control socket that change something."),
     "spilled": ("route", "Mails that took the route named in spill."),
     "breakers_opened": ("scope", "Times that something stopped for a trouble, by what it was."),
     "limits_learnt": ("scope", "Changes of limits that nobody publishes."),

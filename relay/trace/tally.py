@@ -129,6 +129,12 @@ class Tally:
         if event.decision == "hold":
             self._add_labelled("uncertain_held", event.route)
 
+    def _steered(self, event: events.Steered) -> None:
+        self._add_labelled("mails_steered", event.do)
+
+    def _commanded(self, event: events.Commanded) -> None:
+        self._add_labelled("commands", event.do)
+
     def _committed(self, event: events.Committed) -> None:
         self._add("commit_bytes", event.size)
         self._observe("commit_seconds", SECONDS, event.seconds)
@@ -205,6 +211,8 @@ class Tally:
         events.Reported: _reported,
         events.RecipientSuppressed: _suppressed,
         events.Uncertain: _uncertain,
+        events.Steered: _steered,
+        events.Commanded: _commanded,
         events.Committed: _committed,
         events.SessionEnded: _session_ended,
         events.SessionRefused: _session_refused,
