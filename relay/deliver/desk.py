@@ -127,6 +127,9 @@ class Desk:
 
     def has_stopped(self, gate: Gate, who: object) -> bool:
         """Whether something keeps the login from sending; then what may take another route does."""
+        if self.suspended.stopping(gate.reach) is not None:
+            # What somebody has stopped waits; it takes no other route.
+            return True
         stopped = self.breakers.stopping(gate.reach, who)
         if stopped is None:
             return False
@@ -251,7 +254,7 @@ class Desk:
         for key in gate.reach.aside(work.envelope.sender):
             stopped = self.breakers.aside(key, work)
             if stopped is not None and (key is not gate.reach.outside or self._is_external(work)):
-                return _place_of(key), stopped.reason
+                return stop_place(key), stopped.reason
         return None
 
     def proof_place(self, gate: Gate, sender: bytes) -> Place | None:
@@ -344,7 +347,7 @@ class Desk:
 
     def woken(self, key: StopKey) -> None:
         """Something that had stopped may go on: mail that stood aside for it asks again."""
-        self._told(_place_of(key))
+        self._told(stop_place(key))
 
     def going_on(self, suspension: Suspension) -> None:
         """What was suspended is so no more: its mail asks again."""
@@ -396,7 +399,7 @@ class Desk:
         self._closed.clear()
 
 
-def _place_of(key: StopKey) -> Place:
+def stop_place(key: StopKey) -> Place:
     """Where mail stands aside for it."""
     match key.scope:
         case Stopped.TENANT_EXTERNAL:

@@ -11,12 +11,14 @@ from msgspec import Struct
 
 from relay.clock import Clock
 from relay.deliver.breakers import Breakers
+from relay.deliver.desk import stop_place
 from relay.deliver.pool import Pool
 from relay.deliver.suspended import Suspended, place_of
 from relay.errors import ProtocolError
 from relay.m365.classify import classify
 from relay.m365.row import Row
 from relay.message.queue_id import format_id
+from relay.queue.breaker import Breaker
 from relay.queue.deferred import Deferred
 from relay.queue.job import Job
 from relay.queue.lane import Lane
@@ -29,7 +31,7 @@ from relay.spool.entry import Damaged, Mail
 from relay.spool.selection import status_word
 from relay.spool.spool import Spool
 
-MEND = "mend what the reply says, then: m365-relay resume"
+MEND = "mend what the reply says; m365-relay stopped has the command that lets it be tried at once"
 
 
 class Reason(Struct, omit_defaults=True):
@@ -166,6 +168,9 @@ class Reasons:
             suspension = next((each for each in self._suspended if place_of(each) == place), None)
             if suspension is not None:
                 return _suspended(suspension)
+            stop = next((each for each in self._breakers if stop_place(each.key) == place), None)
+            if stop is not None and siding.is_closed:
+                return self._stopped(stop)
         if not siding.is_closed:
             return Reason("aside", "it stood aside for a limit and lets those before it go first")
         until = None if siding.needs_an_end else self._wall(siding.until)
@@ -173,12 +178,8 @@ class Reasons:
 
     def _in_lane(self, lane: Lane) -> list[Reason]:
         if lane.key.stopped:
-            stop = next(
-                (b for b in self._breakers if lane.key.stopped in (b.key.sender, f"@{b.key.key}")), None
-            )
-            until = None if stop is None else self._until(stop.until)
-            since = 0.0 if stop is None else stop.opened_at
-            return [Reason("stopped", self._breakers.reason(lane.key.stopped), "", (), since, until, MEND)]
+            stops = [self._stopped(each) for each in self._breakers if each.key.stopped == lane.key.stopped]
+            return stops or [Reason("turn", "what had stopped its sender goes on just now")]
         if lane.reason:
             return [Reason("stopped", lane.reason, todo="name a mailbox for the sender in [[route.mailbox]]")]
         found = [self._in_the_way(pool) for pool in self._pools_for(lane)]
@@ -195,8 +196,7 @@ class Reasons:
             return _suspended(suspension)
         stop = self._breakers.stopping(pool.reach, None)
         if stop is not None:
-            text = f"the {stop.key.scope.value} {stop.key} has stopped: {stop.reason}"
-            return Reason("stopped", text, "", (), stop.opened_at, self._until(stop.until), MEND)
+            return self._stopped(stop)
         now = self._clock.monotonic()
         if pool.paused_until > now and not pool.open_connections:
             text = f"no connection to {pool.reach.route.next_hop}: {pool.pause_reason}"
@@ -204,6 +204,10 @@ class Reasons:
         if pool.gate.until and pool.gate.is_closed:
             return Reason("limit", pool.gate.reason, until=self._until(pool.gate.until))
         return None
+
+    def _stopped(self, stop: Breaker) -> Reason:
+        text = f"the {stop.key.scope.value} {stop.key} has stopped: {stop.reason}"
+        return Reason("stopped", text, "", (), stop.opened_at, self._until(stop.until), MEND)
 
     def _until(self, monotonic: float) -> float | None:
         return None if monotonic == math.inf else self._wall(monotonic)
