@@ -60,6 +60,10 @@ def sentences(do: str, count: Count) -> list[str]:
     lines = [f"{_mails(count.changed)} {DONE[do]} ({count.recipients:,} recipients)."]
     if count.unchanged:
         lines.append(f"{_mails(count.unchanged)} selected that needed nothing.")
+    if count.unfit:
+        lines.append(
+            f"{_mails(count.unfit)} left where they are: the other route's rules would not take them."
+        )
     if count.under_way:
         lines.append(
             f"{_mails(count.under_way)} under way just then: what is delivered is delivered, for the rest the order "

@@ -15,14 +15,16 @@ from msgspec import Struct
 
 from relay.clock import Clock
 from relay.deliver.awaited import Given
-from relay.deliver.order import Order, amended, carry_out, concerned, word
+from relay.deliver.order import Order, Rebind, amended, carry_out, concerned, word
 from relay.deliver.register import Register
 from relay.deliver.settlement import Committer, Settlement
 from relay.deliver.work import Bench
-from relay.errors import SpoolError
+from relay.errors import RecordDamaged, SpoolError
+from relay.message.from_field import author_address
 from relay.message.queue_id import first_id_after, format_id
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
+from relay.route.table import RouteTable
 from relay.spool.change import Amend, Change, Record, Remove
 from relay.spool.entry import Damaged, Mail
 from relay.spool.selection import Picker, Selection
@@ -43,6 +45,8 @@ class Count(Struct):
     changed: int = 0
     recipients: int = 0
     """That the order was carried out for."""
+    unfit: int = 0
+    """That the other route would not take: its rules speak against them. They stay on theirs."""
     unchanged: int = 0
     """Selected, and as the order wants them already."""
     under_way: int = 0
@@ -66,6 +70,7 @@ class Actions:
         bench: Bench,
         settlement: Settlement,
         register: Register,
+        routes: RouteTable,
         committer: Committer,
         record: trace.Record,
         clock: Clock,
@@ -78,6 +83,7 @@ class Actions:
         self._awaited = settlement.awaited
         self._awaited.returned = self._returned
         self._register = register
+        self._routes = routes
         self._committer = committer
         self._record = record
         self._clock = clock
@@ -153,6 +159,9 @@ class Actions:
             count.looked_at -= 1
             return
         count.selected += 1
+        if isinstance(order, Rebind) and not self._fits(order.route, mail, indices):
+            count.unfit += 1
+            return
         after, recipients = _changed(order, mail, indices)
         if after is None:
             count.unchanged += 1
@@ -165,6 +174,20 @@ class Actions:
             self._bench.forget(mail.id)
             done = partial(self._changed, order, mail, after, recipients, count)
             self._submit(_change(mail, after), done)
+
+    def _fits(self, route: str, mail: Mail, indices: Sequence[int]) -> bool:
+        """Whether the route's rules let it have these recipients: its next hop would refuse what breaks them."""
+        if self._routes.get(route) is None:
+            return True
+        addresses = [mail.envelope.recipients[index].address for index in indices]
+        author = partial(self._author, mail.id)
+        return self._routes.rules(route).broken(mail.envelope, addresses, author) is None
+
+    def _author(self, id: int) -> bytes | None:
+        try:
+            return author_address(self._store.content(id, 0))
+        except RecordDamaged:
+            return None
 
     def _look_again(self, id: int, order: Order, picker: Picker, count: Count) -> None:
         """Its outcome is on the disk: what is left of it is judged anew."""

@@ -129,8 +129,8 @@ class Deliverer:
             self._bench, committer.submit, record, clock, self._later, options.settle_retry_s, self._resumed
         )
         self.actions = Actions(
-            store, self._queue, self._bench, self._settlement, self._register, committer, record, clock,
-            self._reopened,
+            store, self._queue, self._bench, self._settlement, self._register, routes, committer, record,
+            clock, self._reopened,
         )  # fmt: skip
         connections = Connections(self._limits)
         self._sharing = Sharing(connections)
@@ -290,7 +290,14 @@ class Deliverer:
         oldest_seconds = 0.0 if depth.oldest_at is None else max(0.0, self._clock.now() - depth.oldest_at)
         waiting = (depth.ready, depth.deferred, depth.held)
         self._record(
-            trace.QueueDepth(*waiting, connections, oldest_seconds, self._desk.throttled, len(self._breakers))
+            trace.QueueDepth(
+                *waiting,
+                connections,
+                oldest_seconds,
+                self._desk.throttled,
+                len(self._breakers),
+                len(self.suspended),
+            )
         )
 
     def _expire(self, lane: Lane) -> None:

@@ -527,6 +527,8 @@ class QueueDepth(_Event, frozen=True):
     """Lanes in which mail waits for a limit."""
     stopped: int = 0
     """Mailboxes, routes, hosts and the like that have stopped for a trouble."""
+    suspended: int = 0
+    """Routes, mailboxes, campaigns and domains that somebody has stopped."""
     level: Level = "debug"
 
 

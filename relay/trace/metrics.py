@@ -79,6 +79,7 @@ GAUGES = {
     "connections": "Connections to next hops that are open.",
     "lanes_throttled": "Lanes in which mail waits for a limit.",
     "breakers_open": "Mailboxes, routes, hosts and the like that have stopped for a trouble.",
+    "suspensions": "Routes, mailboxes, campaigns and domains that somebody has suspended.",
     "spool_refusing": "1 while the spool takes no new mail.",
 }
 

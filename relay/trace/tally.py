@@ -193,6 +193,7 @@ class Tally:
         gauges["connections"] = event.connections
         gauges["lanes_throttled"] = event.throttled
         gauges["breakers_open"] = event.stopped
+        gauges["suspensions"] = event.suspended
 
     def _process_ended(self, event: events.ProcessEnded) -> None:
         self._add_labelled("processes_ended", event.role)

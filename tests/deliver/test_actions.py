@@ -14,6 +14,7 @@ from relay.errors import SpoolError, SpoolFull
 from relay.message.envelope import Recipient
 from relay.message.priority import Priority
 from relay.message.queue_id import format_id
+from relay.route.tenant import Tenant
 from relay.spool.change import Amend, Change, RecipientState, Record, Remove, Status
 from relay.spool.commit import Committer
 from relay.spool.entry import Mail
@@ -149,6 +150,18 @@ async def test_mail_takes_the_route_it_is_bound_to(tmp_path: Path) -> None:
             await relay.until_empty()
             assert [each.route for each in relay.told(trace.Delivered)] == ["other"]
             assert mail.routes == ("smarthost",)
+
+
+@in_loop
+async def test_mail_that_the_other_route_may_not_have_stays_where_it_is(tmp_path: Path) -> None:
+    other = route_to(NOBODY, name="other", internal_only=True)
+    tenant = Tenant(("c.test",))
+    async with relaying(tmp_path, route_to(NOBODY), other, tenant=tenant) as relay:
+        inside, outside = await relay.send("b@c.test"), await relay.send("b@d.test")
+        count = await give(relay, Rebind(by=BY, route="other"))
+        assert (count.selected, count.changed, count.unfit) == (2, 1, 1)
+        routes = [mail_of(relay, each.id).envelope.recipients[0].route for each in (inside, outside)]
+        assert routes == ["other", "smarthost"]
 
 
 @in_loop
