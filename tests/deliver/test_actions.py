@@ -232,6 +232,31 @@ async def test_what_is_put_off_meanwhile_is_held_and_can_be_released(tmp_path: P
             assert len(sink.mails) == 1
 
 
+@pytest.mark.parametrize(
+    ("order", "status"), [(Cancel(by=BY), None), (Hold(by=BY), Status.HELD)], ids=["cancel", "hold"]
+)
+@in_loop
+async def test_an_order_for_mail_under_way_holds_though_the_relay_dies(
+    tmp_path: Path, order: Order, status: Status | None
+) -> None:
+    after = MemoryStore(SpoolOptions(tmp_path / "after"))
+    async with Sink(Script(stall_at={b"."})) as sink:
+        async with relaying(tmp_path, route_to(sink.port)) as relay:
+            mail = await relay.send("b@c.test")
+            await sink.heard(b"DATA")
+            assert (await give(relay, order)).under_way == 1
+            # What a process that starts after a SIGKILL would find.
+            after.envelope_rows |= relay.store.envelope_rows
+            after.content_rows |= relay.store.content_rows
+            after.state_rows |= relay.store.state_rows
+            await sink.close()
+    async with Sink() as sink, relaying(tmp_path, route_to(sink.port), store=after) as relay:
+        found = [state.status for state in after.state(mail.id) or ()]
+        assert found == ([] if status is None else [status])
+        assert waiting(relay) == (0, 0, 0 if status is None else 1)
+        assert sink.connections == 0
+
+
 @in_loop
 async def test_orders_for_one_mail_under_way_hold_in_their_order(tmp_path: Path) -> None:
     async with Sink(Script(verdict_delay_s=0.3, once={b".": b"451 4.3.0 later"})) as sink:
