@@ -30,7 +30,17 @@ IO_MODULES = {
     "asyncio", "uvloop", "socket", "ssl", "os", "time", "threading", "logging", "random", "subprocess", "prometheus_client",
 }  # fmt: skip
 IO_FREE = ["errors", "smtp", "message", "m365", "budget", "route", "queue"]
-IO_FREE_FILES = ["receive/policy.py", "receive/intake.py", "receive/rewrite.py", "deliver/outcome.py"]
+IO_FREE_FILES = [
+    "receive/policy.py",
+    "receive/intake.py",
+    "receive/rewrite.py",
+    "deliver/outcome.py",
+    "deliver/order.py",
+    "control/request.py",
+    "control/session.py",
+    "control/answer.py",
+    "control/stops.py",
+]
 DOORS = {
     "ssl": "tls.py",
     "prometheus_client": "trace/metrics.py",

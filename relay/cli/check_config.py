@@ -1,5 +1,6 @@
 """`check-config`: what is wrong, or what is in force."""
 
+import grp
 import time
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -79,6 +80,10 @@ def in_force(configuration: Configuration) -> list[Row]:
     rows += client_rows(configuration.clients)
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
+    control = configuration.control
+    rows += [("control.path", str(control.path)), ("control.mode", f"{control.mode:04o}")]
+    if control.group is not None:
+        rows += [("control.group", grp.getgrgid(control.group).gr_name)]
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows

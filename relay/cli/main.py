@@ -6,13 +6,13 @@ Every command loads what it needs when it runs: `--help` and `version` load none
 import sys
 import traceback
 from importlib.metadata import version as version_of
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from relay.cli import client, dkim, suppression, token
+from relay.cli import client, dkim, queue, suppression, token
 from relay.cli.end import status_of
+from relay.cli.options import Config, Json, Reason
 from relay.cli.simulate import simulate
 from relay.process.exits import Exit
 
@@ -27,13 +27,11 @@ app = typer.Typer(
     epilog=EXITS,
     no_args_is_help=True,
     rich_markup_mode="rich",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-queue = typer.Typer(help="Look at the mails that wait.", no_args_is_help=True)
 spool = typer.Typer(help="Verify and shrink the queue file.", no_args_is_help=True)
-app.add_typer(queue, name="queue")
+app.add_typer(queue.app, name="queue")
 app.add_typer(spool, name="spool")
 app.add_typer(client.app, name="client")
 app.add_typer(dkim.app, name="dkim")
@@ -41,17 +39,16 @@ app.add_typer(suppression.app, name="suppression")
 app.add_typer(token.app, name="token")
 app.command()(simulate)
 
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        show_default="$M365_RELAY_CONFIG, ./relay.toml, /etc/m365-relay/relay.toml",
-        help="The configuration file.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
+SUSPENDED = "route, mailbox, campaign, sender-domain or recipient-domain."
+RESUMED = SUSPENDED.replace(" or", ",").rstrip(".") + ", sender, host, address, tenant, outside or all."
+
+
+def _kinds() -> list[str]:
+    return ["route", "mailbox", "campaign", "sender-domain", "recipient-domain"]
+
+
+def _kinds_of_stops() -> list[str]:
+    return [*_kinds(), "sender", "host", "address", "tenant", "outside", "all"]
 
 
 @app.command()
@@ -93,21 +90,58 @@ def version(json: Json = False) -> None:
     typer.echo(f'{{"version":"{number}"}}' if json else f"m365-relay {number}")
 
 
-@queue.command("list")
-def queue_list(
+@app.command()
+def why(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The mail, as queue list and the log have it.")],
     config: Config = None,
-    held: Annotated[bool, typer.Option("--held", help="Only mails with held recipients.")] = False,
-    deferred: Annotated[
-        bool, typer.Option("--deferred", help="Only mails with deferred recipients.")
-    ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many mails, oldest first.")] = 100,
-    json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object a line.")] = False,
+    json: Json = False,
 ) -> None:
-    """List the mails in the spool, oldest first; also while the relay runs."""
-    from relay.cli.queue_list import show
-    from relay.config.read import find
+    """Say in plain words what a mail waits for, until when, and what to change."""
+    from relay.cli.why import why as run
 
-    raise typer.Exit(show(find(config), held=held, deferred=deferred, limit=limit, as_json=json))
+    raise typer.Exit(run(config, id, as_json=json))
+
+
+@app.command()
+def suspend(
+    kind: Annotated[str, typer.Argument(metavar="WHAT", help=SUSPENDED, autocompletion=_kinds)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, address or domain.")],
+    until: Annotated[
+        str, typer.Option(metavar="MOMENT", help='It ends then: "06:00", "2026-11-26 06:00".')
+    ] = "",
+    for_: Annotated[str, typer.Option("--for", metavar="TIME", help="It ends after so long: 30m, 4h.")] = "",
+    reason: Reason = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Stop a route, a mailbox, a campaign or a domain: its mail waits, and uses up no attempt."""
+    from relay.cli.stopping import suspend as run
+
+    raise typer.Exit(run(config, kind, name, reason, until, for_, as_json=json))
+
+
+@app.command()
+def resume(
+    kind: Annotated[str, typer.Argument(metavar="WHAT", help=RESUMED, autocompletion=_kinds_of_stops)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, address or domain.")] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Let go on what is suspended, and try at once what has stopped by itself: you have mended it.
+
+    1: nothing of that name had stopped.
+    """
+    from relay.cli.stopping import resume as run
+
+    raise typer.Exit(run(config, kind, name, as_json=json))
+
+
+@app.command()
+def stopped(config: Config = None, json: Json = False) -> None:
+    """Show what has stopped, why, until when, and what to do: 0 nothing has, 1 something has."""
+    from relay.cli.stopping import stopped as run
+
+    raise typer.Exit(run(config, as_json=json))
 
 
 @spool.command("check")

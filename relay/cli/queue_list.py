@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import typer
 from msgspec import Struct
 
 from relay.config.read import read
 from relay.message.envelope import Envelope
 from relay.message.queue_id import format_id
 from relay.process.exits import Exit
-from relay.spool.change import RecipientState, Status
+from relay.spool.change import RecipientState
 from relay.spool.entry import Damaged
+from relay.spool.selection import Picker, Selection, status_word
 from relay.spool.store import Store
 
 PAGE = 500
@@ -47,12 +49,16 @@ class Line(Struct):
     damaged: str = ""
 
 
-def show(path: Path, *, held: bool, deferred: bool, limit: int, as_json: bool) -> Exit:
+def show(path: Path, selection: Selection, *, held: bool, deferred: bool, limit: int, as_json: bool) -> Exit:
     """Print at most `limit` of the mails asked for."""
-    store = Store.open(read(path, time.time()).spool, read_only=True)
+    if selection != Selection() and selection.problem:
+        raise typer.BadParameter(selection.problem)
+    now = time.time()
+    store = Store.open(read(path, now).spool, read_only=True)
     try:
         wanted = {name for name, is_wanted in (("held", held), ("deferred", deferred)) if is_wanted}
-        lines = list(_first(_lines(store), wanted, limit))
+        picker = None if selection == Selection() else Picker(selection, now)
+        lines = list(_first(_lines(store, picker), wanted, limit))
     finally:
         store.close()
     if as_json:
@@ -74,19 +80,20 @@ def _first(lines: Iterator[Line], wanted: set[str], limit: int) -> Iterator[Line
             return
 
 
-def _lines(store: Store) -> Iterator[Line]:
+def _lines(store: Store, picker: Picker | None) -> Iterator[Line]:
+    """Without a picker, all of them."""
     after = 0
-    while page := store.envelopes(after, PAGE):
+    while page := store.mails(after, PAGE):
         for mail in page:
             if isinstance(mail, Damaged):
-                yield Line(id=format_id(mail.id), damaged=f"{mail.table}: {mail.reason}")
-            else:
-                yield _line(mail, store.state(mail.id))
+                if picker is None:
+                    yield Line(id=format_id(mail.id), damaged=f"{mail.table}: {mail.reason}")
+            elif picker is None or picker.pick(mail.envelope, mail.states):
+                yield _line(mail.envelope, mail.states)
         after = page[-1].id
 
 
-def _line(mail: Envelope, states: tuple[RecipientState, ...] | None) -> Line:
-    standing = states or (RecipientState(),) * len(mail.recipients)
+def _line(mail: Envelope, states: tuple[RecipientState, ...]) -> Line:
     return Line(
         id=format_id(mail.id),
         received_at=mail.received_at,
@@ -101,20 +108,14 @@ def _line(mail: Envelope, states: tuple[RecipientState, ...] | None) -> Line:
             RecipientLine(
                 _text(recipient.address),
                 recipient.route,
-                _status(state),
+                status_word(state),
                 state.attempts,
                 state.next_attempt,
                 state.reply,
             )
-            for recipient, state in zip(mail.recipients, standing, strict=False)
+            for recipient, state in zip(mail.recipients, states, strict=True)
         ],
     )
-
-
-def _status(state: RecipientState) -> str:
-    if state.status is Status.QUEUED:
-        return "deferred" if state.attempts else "queued"
-    return state.status.name.lower()
 
 
 def _text(address: bytes) -> str:

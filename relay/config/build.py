@@ -9,6 +9,7 @@ from pathlib import Path
 
 from relay.config.client import build_clients, check_named
 from relay.config.configuration import Configuration, ConsoleOptions, RelayOptions
+from relay.config.control import SOCKET_PATH_MAX, build_control
 from relay.config.dkim import DkimBuilder
 from relay.config.findings import Findings
 from relay.config.limit import build_tenant
@@ -28,8 +29,6 @@ from relay.spool.options import SpoolOptions
 
 HANDOVER_SOCKET = "handover.sock"
 CLIENTS_FILE = "clients.jsonl"
-SOCKET_PATH_MAX = 107
-"""sun_path has 108 bytes with its NUL (unix(7))."""
 
 
 def build(path: Path, file: File, found: Findings) -> Configuration:
@@ -59,6 +58,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         report=build_report(found, file.relay.hostname, file.report, routes),
         rewrites=build_rewrites(found, file.rewrite),
         tenant=tenant,
+        control=build_control(found, file.control, spool.path),
         console=_console(found, file),
         dkim=DkimBuilder(found).build(file.dkim),
         credentials=expiry.soonest(found.credentials),

@@ -53,6 +53,18 @@ class ConsoleOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlOptions:
+    """The socket for commands."""
+
+    path: Path
+    """Default: `control.sock` in the spool's folder."""
+    mode: int = 0o600
+    """Who reads and writes it may do everything with the queue: its owner alone."""
+    group: int | None = None
+    """Whose it is, besides; None: as the system gives it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that a relay is told."""
 
@@ -64,6 +76,7 @@ class Configuration:
     listeners: tuple[Listener, ...]
     routes: tuple[Route, ...]
     report: ReportOptions
+    control: ControlOptions
     console: ConsoleOptions | None = None
     tenant: Tenant = field(default_factory=Tenant)
     dkim: tuple[DomainPolicy, ...] = ()

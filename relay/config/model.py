@@ -206,6 +206,14 @@ class ConsoleTable(Table):
     address: Endpoint | None = None
 
 
+class ControlTable(Table):
+    """`relay.config.configuration.ControlOptions`."""
+
+    path: Text | None = None
+    mode: Annotated[str, Field(pattern="^0?[0-7]{3}$")] | None = None
+    group: Text | None = None
+
+
 class File(Table):
     """The whole file."""
 
@@ -213,6 +221,7 @@ class File(Table):
     spool: SpoolTable
     limits: LimitsTable = LimitsTable()
     deliver: DeliverTable = DeliverTable()
+    control: ControlTable = ControlTable()
     console: ConsoleTable | None = None
     listener: Annotated[list[ListenerTable], Field(min_length=1)]
     route: list[RouteTable] = Field(default_factory=list)
@@ -230,6 +239,7 @@ TABLES: dict[str, type[Table]] = {
     "spool": SpoolTable,
     "limits": LimitsTable,
     "deliver": DeliverTable,
+    "control": ControlTable,
     "console": ConsoleTable,
     "listener": ListenerTable,
     "route": RouteTable,

@@ -198,6 +198,16 @@ class Breakers:
             trace.BreakerOpened(scope, str(breaker.key), reach.route.name, breaker.reason, until, level)
         )
 
+    def mended(self, concerns: Callable[[StopKey], bool]) -> list[StopKey]:
+        """Somebody's word that these are mended: one mail of each tries at once, whatever the time says."""
+        found = [breaker for breaker in self._open.values() if concerns(breaker.key)]
+        for breaker in found:
+            if breaker.probe is None:
+                breaker.until = min(breaker.until, self._clock.monotonic())
+                self._set(breaker)
+                self._write(breaker.key)
+        return [breaker.key for breaker in found]
+
     # Keeping.
 
     def _set(self, breaker: Breaker) -> None:

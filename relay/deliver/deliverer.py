@@ -15,6 +15,7 @@ from functools import partial
 
 from relay.budget.connection import Connections
 from relay.clock import Clock
+from relay.deliver.actions import Actions
 from relay.deliver.book import Book
 from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
@@ -27,12 +28,14 @@ from relay.deliver.opening import Opener
 from relay.deliver.options import DelivererOptions
 from relay.deliver.pool import Pool
 from relay.deliver.reach import Reach
+from relay.deliver.reasons import Reasons
 from relay.deliver.register import Register
 from relay.deliver.report_options import ReportOptions
 from relay.deliver.reporting import Reporting
 from relay.deliver.settlement import Committer, Settlement, Via
 from relay.deliver.sharing import Sharing
 from relay.deliver.spill import Spill
+from relay.deliver.suspended import Suspended
 from relay.deliver.verdict import Verdicts
 from relay.deliver.work import Bench, Work
 from relay.errors import RecordDamaged, SpoolError
@@ -42,6 +45,7 @@ from relay.queue.job import Job
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.queue.supply import Supply
+from relay.queue.suspension import Suspension
 from relay.route.route import Login, Route
 from relay.route.spill import may_spill
 from relay.route.table import RouteTable
@@ -121,6 +125,13 @@ class Deliverer:
         self._breakers = Breakers(
             self._queue.denials, options, committer.submit, record, clock, rng, self._later, self._woken
         )
+        self.suspended = Suspended(
+            self._bench, committer.submit, record, clock, self._later, options.settle_retry_s, self._resumed
+        )
+        self.actions = Actions(
+            store, self._queue, self._bench, self._settlement, self._register, routes, committer, record,
+            clock, self._reopened,
+        )  # fmt: skip
         connections = Connections(self._limits)
         self._sharing = Sharing(connections)
         ledger = None if budgets is None else budgets.ledger
@@ -140,6 +151,7 @@ class Deliverer:
             self._bench,
             self._settlement,
             self._breakers,
+            self.suspended,
             spill,
             budgets,
             self._tenant,
@@ -169,6 +181,8 @@ class Deliverer:
         """Receiver slots with the first id to look from."""
         self._is_scanning = False
         self._breakers.restore(store, acted_at)
+        self.suspended.restore(store)
+        self.reasons = Reasons(store, self._queue, self._breakers, self.suspended, self._pools_for, clock)
 
     async def start(self) -> None:
         """Returns when the queue is rebuilt and mail flows; SpoolError, OSError."""
@@ -185,6 +199,16 @@ class Deliverer:
         self._handover.read()
         self._pump_all()
 
+    @property
+    def routes(self) -> RouteTable:
+        """What is configured."""
+        return self._routes
+
+    @property
+    def breakers(self) -> Breakers:
+        """What has stopped by itself."""
+        return self._breakers
+
     async def wait(self) -> None:
         """Returns when drained; raises what broke the deliverer."""
         assert self._life is not None
@@ -192,7 +216,7 @@ class Deliverer:
 
     async def drain(self, deadline_s: float) -> None:
         """Start nothing new, let what is in flight end and be committed, at most so long; then hang up."""
-        self._is_draining = self._desk.is_draining = True
+        self._is_draining = self._desk.is_draining = self.actions.is_draining = True
         self._handover.close()
         for pool in self._pools.values():
             pool.drain()
@@ -203,6 +227,7 @@ class Deliverer:
         await self._rest(ABORT_DEADLINE_S)
         self._desk.close()
         self._breakers.close()
+        self.suspended.close()
         if self._trouble is not None and not self._trouble.done():
             self._trouble.set_result(None)
         if self._life is not None:
@@ -216,7 +241,7 @@ class Deliverer:
 
     @property
     def _is_busy(self) -> bool:
-        if self._desk.is_busy:
+        if self._desk.is_busy or self.actions.is_busy:
             return True
         return self._settlement.unsettled > 0 or any(pool.size for pool in self._pools.values())
 
@@ -265,7 +290,14 @@ class Deliverer:
         oldest_seconds = 0.0 if depth.oldest_at is None else max(0.0, self._clock.now() - depth.oldest_at)
         waiting = (depth.ready, depth.deferred, depth.held)
         self._record(
-            trace.QueueDepth(*waiting, connections, oldest_seconds, self._desk.throttled, len(self._breakers))
+            trace.QueueDepth(
+                *waiting,
+                connections,
+                oldest_seconds,
+                self._desk.throttled,
+                len(self._breakers),
+                len(self.suspended),
+            )
         )
 
     def _expire(self, lane: Lane) -> None:
@@ -417,6 +449,22 @@ class Deliverer:
                 self._relane(lane)
         if self._tasks is not None and not self._is_draining:
             asyncio.get_running_loop().call_soon(self._pump_all)
+
+    def _resumed(self, suspension: Suspension) -> None:
+        """What somebody had stopped may go on."""
+        self._desk.going_on(suspension)
+        if self._tasks is not None and not self._is_draining:
+            asyncio.get_running_loop().call_soon(self._pump_all)
+
+    def mended(self, concerns: Callable[[StopKey], bool]) -> list[StopKey]:
+        """Somebody's word that what has stopped is mended: it is tried at once."""
+        found = self._breakers.mended(concerns)
+        for pool in self._pools.values():
+            if any(map(concerns, pool.reach.keys)):
+                pool.try_now()
+        if self._tasks is not None and not self._is_draining:
+            asyncio.get_running_loop().call_soon(self._pump_all)
+        return found
 
     def _relane(self, lane: Lane) -> None:
         """Its mail goes back to where its senders' mail waits; the rest of it in the next turn."""

@@ -24,6 +24,7 @@ from relay.deliver.proofs import Proofs
 from relay.deliver.reach import Reach
 from relay.deliver.settlement import Settlement, Via
 from relay.deliver.spill import Spill
+from relay.deliver.suspended import Suspended, place_of
 from relay.deliver.work import Bench, Later, Work
 from relay.errors import RecordDamaged, SpoolError
 from relay.m365.row import Scope as Stopped
@@ -32,6 +33,7 @@ from relay.queue.breaker import StopKey
 from relay.queue.job import Job
 from relay.queue.lane import Lane, SidingKey
 from relay.queue.queue import Queue
+from relay.queue.suspension import Suspension
 from relay.route.tenant import Tenant
 from relay.smtp.reply import Reply
 from relay.spool.spool import Spool
@@ -50,6 +52,7 @@ class Desk:
         bench: Bench,
         settlement: Settlement,
         breakers: Breakers,
+        suspended: Suspended,
         spill: Spill,
         budgets: Budgets | None,
         tenant: Tenant,
@@ -61,6 +64,7 @@ class Desk:
     ) -> None:
         """`reopened` is told of lanes that may ask again; `broken` of a spool that cannot be read."""
         self.breakers = breakers
+        self.suspended = suspended
         self.is_draining = False
         self.spill = spill
         self._store = store
@@ -89,6 +93,8 @@ class Desk:
     def next_work(self, gate: Gate, recipients_max: int, who: object) -> Work | None:
         """The mail whose turn it is, charged; None when none may go now. `who` may be a probe."""
         if self.is_draining or (gate.until and gate.is_closed):
+            return None
+        if self.suspended.stopping(gate.reach) is not None:
             return None
         if self.breakers.any and self.has_stopped(gate, who):
             return None
@@ -121,6 +127,9 @@ class Desk:
 
     def has_stopped(self, gate: Gate, who: object) -> bool:
         """Whether something keeps the login from sending; then what may take another route does."""
+        if self.suspended.stopping(gate.reach) is not None:
+            # What somebody has stopped waits; it takes no other route.
+            return True
         stopped = self.breakers.stopping(gate.reach, who)
         if stopped is None:
             return False
@@ -238,12 +247,14 @@ class Desk:
 
     def stops_aside(self, gate: Gate, work: Work) -> tuple[Place, str] | None:
         """What has stopped mail of its kind and lets others past, and why; None: nothing."""
+        if (suspension := self.suspended.of(work)) is not None:
+            return place_of(suspension), str(suspension)
         if not self.breakers.any:
             return None
         for key in gate.reach.aside(work.envelope.sender):
             stopped = self.breakers.aside(key, work)
             if stopped is not None and (key is not gate.reach.outside or self._is_external(work)):
-                return _place_of(key), stopped.reason
+                return stop_place(key), stopped.reason
         return None
 
     def proof_place(self, gate: Gate, sender: bytes) -> Place | None:
@@ -336,7 +347,11 @@ class Desk:
 
     def woken(self, key: StopKey) -> None:
         """Something that had stopped may go on: mail that stood aside for it asks again."""
-        self._told(_place_of(key))
+        self._told(stop_place(key))
+
+    def going_on(self, suspension: Suspension) -> None:
+        """What was suspended is so no more: its mail asks again."""
+        self._told(place_of(suspension))
 
     def _told(self, place: Place) -> None:
         for lane, key in self._until_told.pop(place, {}):
@@ -384,7 +399,7 @@ class Desk:
         self._closed.clear()
 
 
-def _place_of(key: StopKey) -> Place:
+def stop_place(key: StopKey) -> Place:
     """Where mail stands aside for it."""
     match key.scope:
         case Stopped.TENANT_EXTERNAL:

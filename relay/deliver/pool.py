@@ -91,13 +91,16 @@ class Pool:
     @property
     def is_stuck(self) -> bool:
         """Nothing moves: no connection, and a pause or a breaker before the next try."""
-        if self._connections:
+        if self._connections or self._desk.suspended.stopping(self.reach) is not None:
             return False
         return self._is_paused or self._breakers.stopping(self.reach, self) is not None
 
     @property
     def reason(self) -> str:
         """Why nothing goes; a trouble comes before a limit."""
+        suspended = self._desk.suspended.stopping(self.reach)
+        if suspended is not None:
+            return str(suspended)
         stopped = self._breakers.stopping(self.reach, self)
         return (stopped.reason if stopped is not None else "") or self.pause_reason or self.gate.reason
 
@@ -134,6 +137,8 @@ class Pool:
                 return
 
     def _begin_opening(self) -> bool:
+        if self._desk.suspended.stopping(self.reach) is not None:
+            return False
         if not self._sharing.acquire(owner := object(), self):
             return False
         self._breakers.begin_probe(self.reach, self, self)
@@ -261,6 +266,10 @@ class Pool:
                 connection.retire(reason)
                 return True
         return False
+
+    def try_now(self) -> None:
+        """Somebody says that what was in its way is mended: no pause before the next connection."""
+        self.paused_until, self.pause_reason, self._failures = 0.0, "", 0
 
     def use_ipv4(self) -> None:
         """The next hop wants it."""

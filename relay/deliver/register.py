@@ -8,14 +8,16 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from relay.clock import Clock
 from relay.deliver.options import DelivererOptions
 from relay.deliver.work import Bench
 from relay.message.queue_id import format_id, slot_of
 from relay.queue.job import Job
 from relay.queue.queue import Queue
-from relay.spool.change import RecipientState, Status
-from relay.spool.entry import Damaged, Entry
+from relay.spool.change import RecipientState, Remove, Status
+from relay.spool.entry import Damaged, Entry, Mail
 from relay.spool.handover import Queued
 from relay.spool.spool import Spool
 from relay.trace import event as trace
@@ -55,8 +57,12 @@ class Register:
         if mail.id in queue:
             return []
         waiting = None if state is None else [s for s in state if s.status is Status.QUEUED]
-        if waiting is not None and not waiting:
-            queue.hold(mail.id)
+        if state is not None and not waiting:
+            if any(s.status.is_left for s in state):
+                queue.hold(mail.id)
+            else:
+                # What was cancelled under way, in a process that ended before the mail was settled.
+                self._spool.apply([Remove(mail.id, mail.chunks)])
             return []
         if len(mail.routes) > 1:
             self._bench.expect(mail.id, len(mail.routes))
@@ -77,6 +83,18 @@ class Register:
             self._place(job, at)
             jobs.append(job)
         return jobs
+
+    def enter_again(self, mail: Mail) -> list[Job]:
+        """The jobs of a mail that was withdrawn: those that a start would make of what the disk has."""
+        states = mail.states
+        routes = dict.fromkeys(
+            recipient.route
+            for recipient, state in zip(mail.envelope.recipients, states, strict=True)
+            if state.status is Status.QUEUED
+        )
+        self._queue.forget(mail.id)
+        queued = structs.replace(Queued.of(mail.envelope), routes=tuple(routes))
+        return self.enter(queued, states if mail.has_state else None)
 
     def _place(self, job: Job, at: float) -> None:
         if not at or at <= self._clock.now():

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from relay.clock import Clock
+from relay.deliver.awaited import Awaited
 from relay.deliver.options import DelivererOptions
 from relay.deliver.outcome import Outcome, delay_within, judge
 from relay.deliver.work import Bench, Work
@@ -101,6 +102,7 @@ class Settlement:
         self._is_blocked = False
         self.reports = Reports()
         self.unsettled = 0
+        self.awaited = Awaited(queue, bench)
         self.reopened: Callable[[], None] = _nothing
         self.pushed: Callable[[Job], None] = _nothing_for
 
@@ -156,20 +158,26 @@ class Settlement:
 
     def give_back(self, job: Job) -> None:
         """The job was not tried: it goes back to its place in its lane."""
+        if self.awaited.back(job):
+            return
         job.lane.push(job)
         self.pushed(job)
 
     def drop(self, job: Job, *, is_held: bool = False) -> None:
         """The job is over; the last one of a mail takes the mail out of the queue."""
-        if self._bench.is_last(job):
-            if is_held:
-                self._queue.hold(job.id)
-            else:
-                self._queue.forget(job.id)
+        if self.awaited.back(job):
+            return
+        if not self._bench.is_last(job):
+            self._queue.part(job)
+        elif is_held:
+            self._queue.hold(job.id)
+        else:
+            self._queue.forget(job.id)
 
     def _submit(self, work: Work, told: Told | None = None) -> None:
+        self.awaited.settles(work)
         settled: Record | Remove
-        if all(state.status in _OVER for state in work.states):
+        if not any(state.status.is_left for state in work.states):
             settled = Remove(work.envelope.id, work.envelope.chunks)
         else:
             settled = Record(work.envelope.id, tuple(work.states))
@@ -188,6 +196,7 @@ class Settlement:
         self._go_on(work)
         if isinstance(change, Report) and change.mail is not None:
             self.reports.born(Queued.of(change.mail.envelope))
+        self.awaited.settled(work.job.id)
         if self._is_blocked and self.unsettled <= self._options.unsettled_max // 2:
             self._is_blocked = False
             self.reopened()
@@ -195,6 +204,8 @@ class Settlement:
     def _go_on(self, work: Work) -> None:
         job = work.job
         at = self._bench.waiting(work)
+        if self.awaited.back(job):
+            return
         if at is None:
             self.drop(job, is_held=any(state.status is Status.HELD for state in work.states))
             return
@@ -245,7 +256,6 @@ def _acceptance(work: Work) -> Acceptance:
     return parse_acceptance(final) or _NOWHERE
 
 
-_OVER = (Status.DELIVERED, Status.FAILED)
 _NOWHERE = Acceptance("", "", 0)
 
 

@@ -7,6 +7,7 @@ lives, so that one job's outcome never overwrites another's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -84,10 +85,16 @@ class Bench:
         self._spool = spool
         self._recipients_max = recipients_max
         self._shared: dict[int, Shared] = {}
+        self.waits: Callable[[bytes], bool] | None = None
+        """Whether a recipient has to wait, though others of his mail may go."""
 
     def expect(self, id: int, jobs: int) -> None:
         """The mail has several jobs."""
         self._shared[id] = Shared(jobs)
+
+    def forget(self, id: int) -> None:
+        """Its jobs are withdrawn; nothing of it is worked on."""
+        self._shared.pop(id, None)
 
     def is_last(self, job: Job) -> bool:
         """A job is over: was it the last of its mail?"""
@@ -114,6 +121,9 @@ class Bench:
         due = [i for i in indices if states[i].next_attempt <= now]
         if not due:
             return Later(min(states[i].next_attempt for i in indices)) if indices else None
+        if self.waits is not None:
+            # Those who may go do; a mail of which nobody may is for the caller to set aside.
+            due = [i for i in due if not self.waits(envelope.recipients[i].address)] or due
         ours = job.lane.route.recipients_per_message or self._recipients_max
         addresses = [envelope.recipients[i].address for i in due]
         due = [

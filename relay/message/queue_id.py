@@ -46,6 +46,11 @@ class QueueIdSource:
         return self._last_ms << 22 | self._slot_bits | self._counter
 
 
+def first_id_after(now: float) -> int:
+    """No mail that came by then (seconds since the epoch) has this id or a greater one, unless the clock was set back."""
+    return max(0, int(now * 1000) - EPOCH_MS + 1) << 22
+
+
 def slot_of(queue_id: int) -> int:
     """The slot that gave this id: a receiver's, or the deliverer's."""
     return queue_id >> 16 & 0x3F

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from relay.config.configuration import ControlOptions
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
 from relay.identity.client import Clients
@@ -62,6 +63,8 @@ class Assignment(Struct, frozen=True):
     """When the administrator started or reloaded the relay, seconds since the epoch."""
     credentials: tuple[Credential, ...] = ()
     """What ends one day, for the deliverer to watch; names and times, no secrets."""
+    control: ControlOptions | None = None
+    """For the deliverer: where it takes commands."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

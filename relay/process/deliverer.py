@@ -5,6 +5,8 @@ import random
 import sys
 from pathlib import Path
 
+from relay.control.office import Office
+from relay.control.server import ControlServer
 from relay.deliver.book import open_book
 from relay.deliver.deliverer import Deliverer
 from relay.errors import ConfigurationError
@@ -18,7 +20,7 @@ from relay.spool import lock
 from relay.spool.commit import Committer
 from relay.spool.lock import Lock
 from relay.spool.store import Store
-from relay.trace.event import Waiting
+from relay.trace.event import ControlUnavailable, Waiting
 
 LOCK_WAIT_S = 60.0
 """Beyond its drain, for a predecessor to end: it may be in a commit on a slow disk."""
@@ -63,6 +65,7 @@ async def work(life: Life) -> None:
         report=told.report,
     )
     await deliverer.start()
+    control = await _take_commands(life, deliverer, store)
     life.ready()
     living = asyncio.ensure_future(deliverer.wait())
     await asyncio.wait((life.end, living), return_when=asyncio.FIRST_COMPLETED)
@@ -70,6 +73,7 @@ async def work(life: Life) -> None:
         living.result()
     if life.end.done():
         life.end.result()
+    await control.close()
     await deliverer.drain(told.drain_s)
     await living
     if tokens is not None:
@@ -77,6 +81,18 @@ async def work(life: Life) -> None:
     await committer.close()
     store.close()
     held.release()
+
+
+async def _take_commands(life: Life, deliverer: Deliverer, store: Store) -> ControlServer:
+    """Serve the control socket. Mail does not depend on it: without one it flows all the same."""
+    options = life.told.control
+    assert options is not None, "a deliverer is told where it takes commands"
+    control = ControlServer(options, Office(deliverer, store.count, life.record, life.clock))
+    try:
+        await control.listen()
+    except ConfigurationError as error:
+        life.record(ControlUnavailable(str(error)))
+    return control
 
 
 def _tokens(life: Life) -> TokenCache | None:

@@ -160,6 +160,7 @@ class Plan:
             spoofing=configuration.spoofing,
             acted_at=self._clock.now(),
             credentials=configuration.credentials if module == DELIVERER else (),
+            control=configuration.control if module == DELIVERER else None,
             console=console,
         )
         payload = assignment.encode(told)

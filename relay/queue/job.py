@@ -6,7 +6,7 @@ envelope, content and recipients' states are read from the spool when it is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from relay.message.priority import Priority
 from relay.message.queue_id import EPOCH_MS
@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from relay.queue.lane import Lane
 
 
+class Seat(Protocol):
+    """Where a job waits: among others, in an order."""
+
+    def leave(self, job: Job) -> None:
+        """It is withdrawn: what is left of it there is passed over, and it never comes back."""
+        ...
+
+
 class Job:
     """Mutable: it lives as long as its mail waits."""
 
-    __slots__ = ("attempts", "has_state", "home", "id", "lane", "losses", "priority")
+    __slots__ = ("attempts", "has_state", "home", "id", "lane", "losses", "priority", "seat")
 
     def __init__(
         self,
@@ -40,6 +48,8 @@ class Job:
         self.priority = priority
         self.losses = 0
         """Connections lost since the last answer, before anything of the content had left."""
+        self.seat: Seat | None = None
+        """None: it is under way, or on its way from one seat to another."""
 
     @property
     def queued_at(self) -> float:

@@ -2,15 +2,16 @@
 
 It knows ids, not contents, and is told the time. A mail is here from the first
 word of it until it left the spool, so that a hint that comes twice, or a scan
-that finds a mail again, does not deliver it twice.
+that finds a mail again, does not deliver it twice. Its jobs are found by its id, for
+whoever wants something of a mail wherever it waits.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from heapq import heappop, heappush
 
 from relay.m365.preset import Kind
 from relay.message.priority import Priority
+from relay.queue.deferred import Deferred
 from relay.queue.denial import Denials, text_of
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
@@ -41,9 +42,9 @@ class Queue:
         self._plain: dict[str, Lane] = {}
         """Of routes whose one login sends for everybody, by name."""
         self._mailboxes: dict[str, tuple[Route, Mailboxes]] = {}
-        self._deferred: list[tuple[float, int, Job]] = []
-        self._deferrals = 0
-        self._known: set[int] = set()
+        self._deferred = Deferred()
+        self._known: dict[int, Job | tuple[Job, ...] | None] = {}
+        """Jobs by id; None: the mail is held, (): it is in the hands of somebody who will `forget` it."""
         self._held = 0
 
     def __contains__(self, id: int) -> bool:
@@ -98,32 +99,58 @@ class Queue:
         has_state: bool = False,
     ) -> Job:
         """A job for a mail; the caller places it with `push` or `defer`."""
-        self._known.add(id)
-        return Job(id, self.lane(route_name, sender), attempts, has_state, priority)
+        job = Job(id, self.lane(route_name, sender), attempts, has_state, priority)
+        others = self.jobs(id)
+        self._known[id] = (*others, job) if others else job
+        return job
+
+    def jobs(self, id: int) -> tuple[Job, ...]:
+        """Those of a mail; none where it is held, in somebody's hands or not known."""
+        found = self._known.get(id)
+        return (found,) if isinstance(found, Job) else found or ()
+
+    def is_under_way(self, id: int) -> bool:
+        """Whether something of the mail is tried just now."""
+        return any(job.seat is None for job in self.jobs(id))
+
+    def withdraw(self, id: int) -> None:
+        """Take the mail into one's hands: nothing of it waits any more, and no hint brings it back before `forget`."""
+        self.stand_down(id)
+        self.forget(id)
+        self._known[id] = ()
+
+    def stand_down(self, id: int) -> None:
+        """What of a mail waits does so no more; what is under way goes on."""
+        jobs = self.jobs(id)
+        for job in jobs:
+            if job.seat is not None:
+                job.seat.leave(job)
+                self.part(job)
+
+    def part(self, job: Job) -> None:
+        """The job is over, and others of its mail may not be."""
+        self._known[job.id] = tuple(other for other in self.jobs(job.id) if other is not job)
 
     def defer(self, job: Job, at: float) -> None:
         """Back in its lane at `at`, seconds since the epoch."""
-        self._deferrals += 1
-        heappush(self._deferred, (at, self._deferrals, job))
+        self._deferred.push(job, at)
 
     def due(self, now: float, limit: int) -> Iterator[Job]:
         """Deferred jobs whose time has come, in that order, at most `limit`; they are in their lanes again."""
-        deferred = self._deferred
-        for _ in range(limit):
-            if not deferred or deferred[0][0] > now:
-                return
-            job = heappop(deferred)[2]
+        for job in self._deferred.due(now, limit):
             job.lane.push(job)
             yield job
 
     def hold(self, id: int) -> None:
         """The mail stays in the spool and is not tried again."""
-        self._known.add(id)
+        self.forget(id)
+        self._known[id] = None
         self._held += 1
 
     def forget(self, id: int) -> None:
         """The mail has left the spool."""
-        self._known.discard(id)
+        if self._known.pop(id, ()) is None:
+            self._held -= 1
 
     def depth(self) -> Depth:
         """How much waits now; costs a step a lane."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Siding:
     """Of one limit and one priority."""
 
-    __slots__ = ("_jobs", "_parked", "reason", "until")
+    __slots__ = ("_gone", "_jobs", "_parked", "reason", "until")
 
     def __init__(self) -> None:
         self.until = 0.0
@@ -26,9 +26,11 @@ class Siding:
         self.reason = ""
         self._jobs: list[tuple[int, int, Job]] = []
         self._parked = 0
+        self._gone = 0
+        """Withdrawn, and still standing here."""
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._jobs) - self._gone
 
     @property
     def is_closed(self) -> bool:
@@ -42,6 +44,7 @@ class Siding:
 
     def park(self, job: Job) -> None:
         """Let the others past."""
+        job.seat = self
         self._parked += 1
         heappush(self._jobs, (job.id, self._parked, job))
 
@@ -55,4 +58,21 @@ class Siding:
 
     def take(self) -> Job | None:
         """The oldest of those that stand here."""
-        return heappop(self._jobs)[2] if self._jobs else None
+        self._skip()
+        if not self._jobs:
+            return None
+        job = heappop(self._jobs)[2]
+        job.seat = None
+        return job
+
+    def leave(self, job: Job) -> None:
+        """It is withdrawn."""
+        job.seat = None
+        self._gone += 1
+        self._skip()
+
+    def _skip(self) -> None:
+        jobs = self._jobs
+        while jobs and jobs[0][2].seat is not self:
+            heappop(jobs)
+            self._gone -= 1

@@ -1,7 +1,8 @@
 """A strand: jobs of a lane that go in order, the oldest mail first.
 
 New mail comes nearly in order of id and goes to a plain queue; what comes late or comes
-back goes to a heap; the older of the two heads is next.
+back goes to a heap; the older of the two heads is next. A job that is withdrawn stays
+where it is, without a seat, and is passed over when it comes to the head.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ if TYPE_CHECKING:
 class Strand:
     """Of one priority."""
 
-    __slots__ = ("_fresh", "_returned", "_returns")
+    __slots__ = ("_fresh", "_gone", "_returned", "_returns")
 
     def __init__(self) -> None:
         self._fresh: deque[Job] = deque()
         self._returned: list[tuple[int, int, Job]] = []
         self._returns = 0
+        self._gone = 0
+        """Withdrawn, and still standing here."""
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._returned)
+        return len(self._fresh) + len(self._returned) - self._gone
 
     def push(self, job: Job) -> None:
         """The job waits for its turn: behind all mail that is older."""
+        job.seat = self
         fresh = self._fresh
         if not fresh or job.id >= fresh[-1].id:
             fresh.append(job)
@@ -38,6 +42,8 @@ class Strand:
 
     def peek(self) -> Job | None:
         """The oldest, left in its place."""
+        if self._gone:
+            self._skip()
         fresh, returned = self._fresh, self._returned
         if returned and (not fresh or returned[0][0] < fresh[0].id):
             return returned[0][2]
@@ -45,7 +51,28 @@ class Strand:
 
     def pop(self) -> Job:
         """The oldest; IndexError when none waits."""
+        if self._gone:
+            self._skip()
         fresh, returned = self._fresh, self._returned
         if returned and (not fresh or returned[0][0] < fresh[0].id):
-            return heappop(returned)[2]
-        return fresh.popleft()
+            job = heappop(returned)[2]
+        else:
+            job = fresh.popleft()
+        job.seat = None
+        return job
+
+    def leave(self, job: Job) -> None:
+        """It is withdrawn."""
+        job.seat = None
+        self._gone += 1
+        # An action takes the oldest first, so most leave at once, and a million need no room.
+        self._skip()
+
+    def _skip(self) -> None:
+        fresh, returned = self._fresh, self._returned
+        while fresh and fresh[0].seat is not self:
+            fresh.popleft()
+            self._gone -= 1
+        while returned and returned[0][2].seat is not self:
+            heappop(returned)
+            self._gone -= 1

@@ -2,7 +2,7 @@
 
 The life of a mail in it:
 
-    Stream*  Accept   (Record)*  Remove
+    Stream*  Accept   (Record | Amend)*  Remove
     Stream*  Abandon
 
 Content records are numbered from 0. Record 0 is written last, with the envelope,
@@ -35,6 +35,16 @@ class Status(IntEnum):
     HELD = 2
     FAILED = 3
     """For good, and whoever wanted to know has been told."""
+    CANCELLED = 4
+    """Somebody has taken it back: it is done with, and was not delivered."""
+
+    @property
+    def is_left(self) -> bool:
+        """Something is still to become of it; a mail of which nothing is left leaves the spool."""
+        return self in _LEFT
+
+
+_LEFT = frozenset({Status.QUEUED, Status.HELD})
 
 
 class RecipientState(Struct, frozen=True, array_like=True):
@@ -82,6 +92,15 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Amend:
+    """The envelope of an accepted mail with another priority, or other routes; all else of it is as it came."""
+
+    envelope: Envelope
+    recipients: tuple[RecipientState, ...] | None = None
+    """Where they stand from now on; None: where they stood."""
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """Every recipient is done with: the mail leaves the spool."""
 
@@ -116,4 +135,4 @@ class Suppress:
     rows: tuple[tuple[bytes, Suppressed | None], ...]
 
 
-Change = Stream | Accept | Abandon | Record | Remove | Budget | Report | Suppress
+Change = Stream | Accept | Abandon | Record | Amend | Remove | Budget | Report | Suppress

@@ -16,7 +16,7 @@ from relay.errors import RecordDamaged
 from relay.message.envelope import Envelope
 from relay.message.priority import Priority
 from relay.spool.change import RecipientState
-from relay.spool.entry import BudgetRows, Entry
+from relay.spool.entry import BudgetRows, Entry, Mail
 from relay.spool.handover import Queued
 from relay.spool.suppressed import Suppressed
 
@@ -113,6 +113,20 @@ def unseal_state(key: bytes, record: bytes | memoryview) -> tuple[RecipientState
         return _decode_state(unseal(key, record))
     except msgspec.MsgspecError as error:
         raise RecordDamaged(f"not a state: {error}") from None
+
+
+def unseal_mail(key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Mail:
+    """A mail of its two records; RecordDamaged when one is, or when they do not fit each other."""
+    found = unseal_envelope(key, envelope)
+    if state is None:
+        return Mail(found, (_AS_IT_CAME,) * len(found.recipients), False)
+    states = unseal_state(key, state)
+    if len(states) != len(found.recipients):
+        raise RecordDamaged(f"{len(states)} states for {len(found.recipients)} recipients")
+    return Mail(found, states, True)
+
+
+_AS_IT_CAME = RecipientState()
 
 
 class _RouteOnly(Struct, array_like=True, gc=False):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from relay.message.envelope import Envelope
 from relay.spool.change import RecipientState
 from relay.spool.handover import Queued
 
@@ -13,6 +14,21 @@ class Entry:
     queued: Queued
     state: tuple[RecipientState, ...] | None
     """None while nothing happened to it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail with all that is kept of it but its content."""
+
+    envelope: Envelope
+    states: tuple[RecipientState, ...]
+    """In the envelope's order; of a mail to which nothing happened yet, as it came."""
+    has_state: bool
+
+    @property
+    def id(self) -> int:
+        """Of its envelope."""
+        return self.envelope.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from relay.message.queue_id import slot_of
 from relay.spool import codec
 from relay.spool.change import Change, RecipientState
 from relay.spool.codec import mail_key
-from relay.spool.entry import BudgetRows, Damaged, Entry
+from relay.spool.entry import BudgetRows, Damaged, Entry, Mail
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
 from relay.spool.suppressed import Suppressed, key_of
@@ -130,6 +130,16 @@ class MemoryStore:
                 found.append(codec.unseal_envelope(key, self.envelope_rows[key]))
             except RecordDamaged as error:
                 found.append(Damaged(int.from_bytes(key, "big"), "envelope", str(error)))
+        return found
+
+    def mails(self, after: int = 0, limit: int = 1_000) -> list[Mail | Damaged]:
+        """As `scan`, but whole envelopes with their states."""
+        found: list[Mail | Damaged] = []
+        for key in self._keys(after, limit):
+            try:
+                found.append(codec.unseal_mail(key, self.envelope_rows[key], self.state_rows.get(key)))
+            except RecordDamaged as error:
+                found.append(Damaged(int.from_bytes(key, "big"), "envelope or state", str(error)))
         return found
 
     def _keys(self, after: int, limit: int) -> list[bytes]:

@@ -7,7 +7,18 @@ thread that commits should need the interpreter as seldom as it can.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relay.spool.change import Abandon, Accept, Budget, Change, Record, Remove, Report, Stream, Suppress
+from relay.spool.change import (
+    Abandon,
+    Accept,
+    Amend,
+    Budget,
+    Change,
+    Record,
+    Remove,
+    Report,
+    Stream,
+    Suppress,
+)
 from relay.spool.codec import content_rows, mail_key, seal, seal_envelope, seal_state, seal_suppressed
 from relay.spool.suppressed import key_of
 
@@ -53,6 +64,14 @@ def prepare(change: Change) -> Prepared:
             key = mail_key(id)
             record = seal_state(key, recipients)
             return Prepared(id, len(record), False, state=(key, record))
+        case Amend(envelope, recipients):
+            key = mail_key(envelope.id)
+            record = seal_envelope(key, envelope)
+            prepared = Prepared(envelope.id, len(record), False, envelope=(key, record))
+            if recipients is not None:
+                prepared.state = (key, seal_state(key, recipients))
+                prepared.size += len(prepared.state[1])
+            return prepared
         case Remove(id):
             return Prepared(id, 0, False, is_removal=True)
         case Abandon(id):

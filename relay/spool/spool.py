@@ -5,7 +5,7 @@ from typing import Protocol
 
 from relay.message.envelope import Envelope
 from relay.spool.change import Change, RecipientState
-from relay.spool.entry import BudgetRows, Damaged, Entry
+from relay.spool.entry import BudgetRows, Damaged, Entry, Mail
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared
 from relay.spool.suppressed import Suppressed
@@ -57,6 +57,10 @@ class Spool(Protocol):
 
     def envelopes(self, after: int = 0, limit: int = 1_000) -> list[Envelope | Damaged]:
         """As `scan`, but whole envelopes."""
+        ...
+
+    def mails(self, after: int = 0, limit: int = 1_000) -> list[Mail | Damaged]:
+        """As `scan`, but whole envelopes with their states."""
         ...
 
     def budget_rows(self) -> BudgetRows:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import lmdb
 
@@ -35,7 +35,7 @@ from relay.spool import codec
 from relay.spool.ballast import Ballast
 from relay.spool.change import Change, RecipientState
 from relay.spool.codec import mail_key
-from relay.spool.entry import BudgetRows, Damaged, Entry
+from relay.spool.entry import BudgetRows, Damaged, Entry, Mail
 from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
@@ -58,6 +58,7 @@ _PARTIAL_STEP = 1_000
 
 _Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 _View: TypeAlias = "lmdb.Transaction[memoryview]"
+_Found = TypeVar("_Found")
 
 
 def _nothing() -> None:
@@ -261,8 +262,16 @@ class Store:
 
     def scan(self, after: int = 0, limit: int = 10_000) -> list[Entry | Damaged]:
         """Up to `limit` mails with ids above `after`, in order of id; fewer only at the end."""
-        reader = codec.EntryReader()
-        found: list[Entry | Damaged] = []
+        return self._scan(codec.EntryReader().entry, after, limit)
+
+    def mails(self, after: int = 0, limit: int = 1_000) -> list[Mail | Damaged]:
+        """As `scan`, but whole envelopes with their states."""
+        return self._scan(codec.unseal_mail, after, limit)
+
+    def _scan(
+        self, read: Callable[[bytes, memoryview, memoryview | None], _Found], after: int, limit: int
+    ) -> list[_Found | Damaged]:
+        found: list[_Found | Damaged] = []
         with self._viewing() as txn:
             states = txn.cursor(self._state)
             has_state = states.set_range(mail_key(after + 1))
@@ -277,7 +286,7 @@ class Store:
                     state_key = bytes(states.key())
                 state = states.value() if state_key == key else None
                 try:
-                    found.append(reader.entry(key, record, state))
+                    found.append(read(key, record, state))
                 except RecordDamaged as error:
                     found.append(_damaged(key, "envelope or state", error))
                 if len(found) >= limit:

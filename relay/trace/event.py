@@ -231,6 +231,80 @@ class Unreported(_Event, frozen=True):
     level: Level = "warning"
 
 
+class Steered(_Event, frozen=True):
+    """An order of somebody's was carried out on a mail: it was held, released, retried, cancelled, rebound."""
+
+    id: str
+    do: str
+    recipients: tuple[str, ...]
+    by: str
+    reason: str = ""
+    delivered: int = 0
+    """To so many of them it was delivered before the order could hold: it was under way."""
+    level: Level = "info"
+
+
+class Commanded(_Event, frozen=True):
+    """Somebody wants something of the deliverer that changes something; what came of it follows."""
+
+    do: str
+    by: str
+    uid: int
+    pid: int
+    detail: str
+    """Which mails, or what is stopped or goes on."""
+    level: Level = "info"
+
+
+class CommandEnded(_Event, frozen=True):
+    """What came of it."""
+
+    do: str
+    by: str
+    uid: int
+    pid: int
+    detail: str
+    selected: int
+    changed: int
+    under_way: int
+    failed: int
+    problem: str
+    """Why not all was done; empty: it was."""
+    seconds: float
+    level: Level = "info"
+
+
+class ControlUnavailable(_Event, frozen=True):
+    """There is no control socket: no command reaches the deliverer. Mail flows."""
+
+    reason: str
+    level: Level = "error"
+
+
+class Suspended(_Event, frozen=True):
+    """Somebody has stopped a route, a mailbox, a campaign or a domain; its mail waits."""
+
+    kind: str
+    name: str
+    by: str
+    reason: str
+    until: float
+    """Seconds since the epoch, when it goes on by itself; 0: when somebody says so."""
+    level: Level = "warning"
+
+
+class Resumed(_Event, frozen=True):
+    """It goes on."""
+
+    kind: str
+    name: str
+    by: str
+    """Who said so; empty: its time had come."""
+    seconds: float
+    """How long it was suspended."""
+    level: Level = "info"
+
+
 class Uncertain(_Event, frozen=True):
     """The connection died between the final dot and its reply: the mail may have arrived."""
 
@@ -453,6 +527,8 @@ class QueueDepth(_Event, frozen=True):
     """Lanes in which mail waits for a limit."""
     stopped: int = 0
     """Mailboxes, routes, hosts and the like that have stopped for a trouble."""
+    suspended: int = 0
+    """Routes, mailboxes, campaigns and domains that somebody has stopped."""
     level: Level = "debug"
 
 
@@ -551,6 +627,12 @@ Event = (
     | Reported
     | RecipientSuppressed
     | Unreported
+    | Steered
+    | Commanded
+    | CommandEnded
+    | ControlUnavailable
+    | Suspended
+    | Resumed
     | Uncertain
     | ConnectionOpened
     | ConnectionFailed

@@ -44,6 +44,11 @@ LABELLED = {
     "reports": ("kind", "Mails that tell senders what became of theirs."),
     "uncertain_deliveries": ("route", "Connections lost between the final dot and its reply."),
     "uncertain_held": ("route", "Of these, mails kept until somebody decides."),
+    "mails_steered": (
+        "do",
+        "Mails that an order was carried out on: hold, release, retry, cancel and so on.",
+    ),
+    "commands": ("do", "Commands over the control socket that change something."),
     "spilled": ("route", "Mails that took the route named in spill."),
     "breakers_opened": ("scope", "Times that something stopped for a trouble, by what it was."),
     "limits_learnt": ("scope", "Changes of limits that nobody publishes."),
@@ -74,6 +79,7 @@ GAUGES = {
     "connections": "Connections to next hops that are open.",
     "lanes_throttled": "Lanes in which mail waits for a limit.",
     "breakers_open": "Mailboxes, routes, hosts and the like that have stopped for a trouble.",
+    "suspensions": "Routes, mailboxes, campaigns and domains that somebody has suspended.",
     "spool_refusing": "1 while the spool takes no new mail.",
 }
 

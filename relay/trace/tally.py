@@ -129,6 +129,12 @@ class Tally:
         if event.decision == "hold":
             self._add_labelled("uncertain_held", event.route)
 
+    def _steered(self, event: events.Steered) -> None:
+        self._add_labelled("mails_steered", event.do)
+
+    def _commanded(self, event: events.Commanded) -> None:
+        self._add_labelled("commands", event.do)
+
     def _committed(self, event: events.Committed) -> None:
         self._add("commit_bytes", event.size)
         self._observe("commit_seconds", SECONDS, event.seconds)
@@ -187,6 +193,7 @@ class Tally:
         gauges["connections"] = event.connections
         gauges["lanes_throttled"] = event.throttled
         gauges["breakers_open"] = event.stopped
+        gauges["suspensions"] = event.suspended
 
     def _process_ended(self, event: events.ProcessEnded) -> None:
         self._add_labelled("processes_ended", event.role)
@@ -205,6 +212,8 @@ class Tally:
         events.Reported: _reported,
         events.RecipientSuppressed: _suppressed,
         events.Uncertain: _uncertain,
+        events.Steered: _steered,
+        events.Commanded: _commanded,
         events.Committed: _committed,
         events.SessionEnded: _session_ended,
         events.SessionRefused: _session_refused,

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from relay.config.configuration import ControlOptions
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions, Unreportable
 from relay.identity.client import Client, Clients, Password, Policy
@@ -48,6 +49,7 @@ TOLD = Assignment(
     run=Path("/run/relay"),
     spool=SpoolOptions(path=Path("/spool"), stall_s=3.5),
     limits=Limits(connections=7),
+    control=ControlOptions(Path("/run/control.sock"), 0o660, 5),
     deliverer=DelivererOptions("relay.example.com", Path("/spool/handover.sock")),
     report=ReportOptions("relay.example.com", sender="a@contoso.example", unreportable=Unreportable.DROP),
     routes=(

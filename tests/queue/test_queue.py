@@ -69,7 +69,7 @@ def test_the_age_of_the_oldest_comes_from_its_id() -> None:
 
 
 def test_a_job_is_small() -> None:
-    assert sys.getsizeof(Job(1, queue().lane("one"))) <= 88, "a million of them wait"
+    assert sys.getsizeof(Job(1, queue().lane("one"))) <= 96, "a million of them wait"
 
 
 A, B = Credentials("a@contoso.test", "x"), Credentials("b@contoso.test", "x")

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import lmdb
 import pytest
+from msgspec import structs
 
 from relay.errors import ConfigurationError, RecordDamaged, SpoolFull
-from relay.spool.change import Abandon, Accept, RecipientState, Record, Remove, Status, Stream
+from relay.message.priority import Priority
+from relay.spool.change import Abandon, Accept, Amend, RecipientState, Record, Remove, Status, Stream
 from relay.spool.codec import PIECE_BYTES, content_key, content_rows, join_content, mail_key, seal
-from relay.spool.entry import Damaged, Entry
+from relay.spool.entry import Damaged, Entry, Mail
 from relay.spool.memory import MemoryStore
 from relay.spool.options import MIB
 from relay.spool.store import Store
@@ -134,6 +136,30 @@ def test_only_partial_mails_of_dead_slots_are_dropped(spool: Store | MemoryStore
     assert list(spool.partial()) == [of_slot[0]]
     assert spool.content(of_slot[0], 2) == b"x"
     assert spool.read(of_slot[1] + 1) is not None
+
+
+def test_an_amended_envelope_stands_in_the_place_of_the_old_one(spool: Store | MemoryStore) -> None:
+    spool.apply([accept(7), accept(8), Record(7, (RecipientState(attempts=1),))])
+    found = spool.read(7)
+    assert found is not None
+    envelope = structs.replace(found[0], priority=Priority.BULK)
+    spool.apply([Amend(envelope)])
+    assert spool.read(7) == (envelope, found[1])
+    assert spool.state(7) == (RecipientState(attempts=1),), "as it was"
+    spool.apply([Amend(envelope, (RecipientState(Status.HELD),))])
+    assert spool.state(7) == (RecipientState(Status.HELD),)
+    first, second = spool.mails()
+    assert isinstance(first, Mail) and isinstance(second, Mail)
+    assert (first.envelope, first.states, first.has_state) == (envelope, (RecipientState(Status.HELD),), True)
+    assert (second.id, second.states, second.has_state) == (8, (RecipientState(),), False)
+    spool.apply([Remove(7, 1)])
+    assert [mail.id for mail in spool.mails()] == [8]
+
+
+def test_a_mail_with_more_states_than_recipients_is_damaged(spool: Store | MemoryStore) -> None:
+    spool.apply([accept(7), Record(7, (RecipientState(),) * 2)])
+    [damaged] = spool.mails()
+    assert isinstance(damaged, Damaged) and "2 states for 1 recipients" in damaged.reason
 
 
 def test_a_scan_merges_envelopes_and_states_in_order(spool: Store | MemoryStore) -> None:

@@ -1,0 +1,97 @@
+"""Answers: a stream of JSON objects, one a line; the last one of each has `"end": true`. No I/O.
+
+{"progress": {...}}*   {"end": true, "version": 1, "result": {...}}
+{"item": {...}}*       {"end": true, "version": 1, "result": {"items": 3}}
+{"end": true, "version": 1, "error": "...", "hint": "..."}
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from relay.control.request import VERSION, Problem
+from relay.deliver.actions import Count
+from relay.deliver.reasons import Explained
+
+
+class Stop(Struct, omit_defaults=True):
+    """Something that has stopped."""
+
+    kind: str
+    """As `resume` calls it."""
+    name: str
+    reason: str
+    since: float
+    until: float | None
+    """When it goes on, or when one mail tries; None: when somebody says so."""
+    todo: str
+    is_suspended: bool
+    """Somebody has said so; else it has stopped by itself."""
+    by: str = ""
+
+
+class Items(Struct):
+    """How many there were."""
+
+    items: int
+
+
+class Resumed(Struct):
+    """What goes on."""
+
+    suspensions: int
+    breakers: int
+
+
+class Suspended(Struct):
+    """Until when something is suspended; None: until somebody resumes it."""
+
+    kind: str
+    name: str
+    until: float | None
+
+
+class Progress(Struct):
+    """How far an order is."""
+
+    progress: Count
+    of: int
+    """Mails in the spool when it began."""
+
+
+class Item(Struct):
+    """One of several."""
+
+    item: Stop
+
+
+class End(Struct):
+    """The last object of an answer."""
+
+    result: Count | Items | Resumed | Suspended | Explained
+    end: Literal[True] = True
+    version: int = VERSION
+
+
+class Refused(Struct):
+    """The only object of an answer to what cannot be done."""
+
+    error: str
+    hint: str
+    end: Literal[True] = True
+    version: int = VERSION
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Refused":
+        """For people."""
+        return cls(problem.error, problem.hint)
+
+
+Answer = Progress | Item | End | Refused
+_encode = msgspec.json.Encoder().encode
+
+
+def line(answer: Answer) -> bytes:
+    """As it goes over the socket."""
+    return _encode(answer) + b"\n"

@@ -1,0 +1,237 @@
+"""Requests: what may be asked of the deliverer, one JSON object a line.
+
+    {"version": 1, "do": "hold", "where": {"campaign": "May"}, "reason": "wrong list"}
+
+`where` is a selection (`relay.spool.selection`). A key that is not known is an error: a
+misspelt one would select more than was meant. No I/O here.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from relay.deliver.order import Cancel, Hold, Order, Prioritize, Rebind, Release, Retry
+from relay.message.priority import PRIORITIES
+from relay.message.queue_id import parse_id
+from relay.queue.suspension import KINDS, NAME_MAX, Kind, Suspension, proper_name
+from relay.spool.selection import Selection
+
+VERSION = 1
+REASON_MAX = 500
+"""Characters of a reason: it stands in the state of every recipient that is held for it."""
+UNTIL_MAX_S = 10 * 365 * 86_400.0
+RESUMED = (*KINDS, "sender", "host", "address", "tenant", "outside", "all")
+"""What may be resumed: what may be suspended, and what stops by itself alone."""
+
+
+class Problem(Struct, frozen=True):
+    """A request that means nothing, or cannot be done."""
+
+    error: str
+    hint: str = ""
+
+
+class _Request(Struct, frozen=True, tag_field="do", forbid_unknown_fields=True, kw_only=True):
+    version: int = VERSION
+
+
+class HoldMails(_Request, frozen=True, tag="hold", kw_only=True):
+    """What waits is kept."""
+
+    where: Selection
+    reason: str = ""
+
+
+class ReleaseMails(_Request, frozen=True, tag="release", kw_only=True):
+    """What is held waits again."""
+
+    where: Selection
+    reason: str = ""
+
+
+class RetryMails(_Request, frozen=True, tag="retry", kw_only=True):
+    """What was put off is tried at once."""
+
+    where: Selection
+    reason: str = ""
+
+
+class CancelMails(_Request, frozen=True, tag="cancel", kw_only=True):
+    """Nothing more is tried."""
+
+    where: Selection
+    reason: str = ""
+
+
+class RebindMails(_Request, frozen=True, tag="rebind", kw_only=True):
+    """What is left takes another route."""
+
+    where: Selection
+    route: str
+    reason: str = ""
+
+
+class PrioritizeMails(_Request, frozen=True, tag="priority", kw_only=True):
+    """The mails go before others, or after them."""
+
+    where: Selection
+    priority: str
+    reason: str = ""
+
+
+class Suspend(_Request, frozen=True, tag="suspend", kw_only=True):
+    """Stop something; `until` in seconds since the epoch, or `seconds` from now; neither: until it is resumed."""
+
+    kind: str
+    name: str
+    reason: str = ""
+    until: float | None = None
+    seconds: float | None = None
+
+
+class Resume(_Request, frozen=True, tag="resume", kw_only=True):
+    """Let it go on: what somebody has suspended, and what has stopped by itself."""
+
+    kind: str
+    name: str = ""
+
+
+class Stopped(_Request, frozen=True, tag="stopped", kw_only=True):
+    """What has stopped, by itself or because somebody said so."""
+
+
+class Why(_Request, frozen=True, tag="why", kw_only=True):
+    """What a mail waits for."""
+
+    id: str
+
+
+OnMails = HoldMails | ReleaseMails | RetryMails | CancelMails | RebindMails | PrioritizeMails
+Request = OnMails | Suspend | Resume | Stopped | Why
+
+_decode = msgspec.json.Decoder(Request).decode
+
+
+def parse(line: bytes) -> Request | Problem:
+    """The request in a line, or what is wrong with it."""
+    try:
+        request = _decode(line)
+    except msgspec.ValidationError as error:
+        return Problem(f"the request is not understood: {error}", "docs/control.md has every request")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return Problem(f"the request is no JSON object: {error}", "send one JSON object in one line")
+    if request.version != VERSION:
+        return Problem(
+            f"the request is of version {request.version}; this relay speaks {VERSION}",
+            "use the command of the same release as the relay",
+        )
+    return _judged(request)
+
+
+def _judged(request: Request) -> Request | Problem:
+    reason = getattr(request, "reason", "")
+    if len(reason) > REASON_MAX or not _is_plain(reason):
+        return Problem(f"a reason has at most {REASON_MAX} characters, in one line", "say it shorter")
+    match request:
+        case Suspend():
+            return _judged_suspend(request)
+        case Resume():
+            return _judged_resume(request)
+        case Why(id=id):
+            return _judged_id(request, id)
+        case Stopped():
+            return request
+        case PrioritizeMails(priority=priority) if priority not in PRIORITIES:
+            return Problem(f'there is no priority "{priority}"', "high, normal and bulk are")
+        case RebindMails(route=""):
+            return Problem("no route is named", "name the route that the mails shall take")
+    problem = request.where.problem
+    return request if not problem else Problem(problem, "docs/control.md says what may be selected by")
+
+
+def _judged_suspend(request: Suspend) -> Request | Problem:
+    if request.kind not in KINDS:
+        return Problem(f'a "{request.kind}" cannot be suspended', f"what can: {', '.join(KINDS)}")
+    if request.until is not None and request.seconds is not None:
+        return Problem("an end is given twice", "give until or seconds, not both")
+    if request.seconds is not None and not request.seconds > 0:
+        return Problem("it would end at once", "give more than 0 seconds")
+    return _judged_name(request, request.name)
+
+
+def _judged_resume(request: Resume) -> Request | Problem:
+    if request.kind not in RESUMED:
+        return Problem(f'there is no "{request.kind}" to resume', f"there are: {', '.join(RESUMED)}")
+    if request.kind in ("all", "tenant", "outside"):
+        return request
+    return _judged_name(request, request.name)
+
+
+def _judged_name(request: Request, name: str) -> Request | Problem:
+    if not name or len(name.encode("utf-8", "replace")) > NAME_MAX or not _is_plain(name):
+        return Problem("it has no name", f"name it in 1 to {NAME_MAX} bytes, in one line")
+    return request
+
+
+def _judged_id(request: Request, id: str) -> Request | Problem:
+    try:
+        parse_id(id)
+    except ValueError as error:
+        return Problem(str(error), "m365-relay queue list shows the ids")
+    return request
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable()
+
+
+def order_of(request: OnMails, by: str) -> Order:
+    """What a request wants of mails."""
+    reason = request.reason
+    match request:
+        case HoldMails():
+            return Hold(by=by, reason=reason)
+        case ReleaseMails():
+            return Release(by=by, reason=reason)
+        case RetryMails():
+            return Retry(by=by, reason=reason)
+        case CancelMails():
+            return Cancel(by=by, reason=reason)
+        case RebindMails(route=route):
+            return Rebind(by=by, reason=reason, route=route)
+        case PrioritizeMails(priority=priority):
+            return Prioritize(by=by, reason=reason, priority=PRIORITIES[priority])
+
+
+def suspension_of(request: Suspend, by: str, now: float) -> Suspension | Problem:
+    """What a request wants suspended."""
+    kind = Kind(request.kind)
+    until = now + request.seconds if request.seconds is not None else request.until
+    if until is not None and until <= now:
+        return Problem("its end is over already", "give a time to come")
+    if until is not None and not until <= now + UNTIL_MAX_S:
+        return Problem("its end is more than ten years away", "leave the end out")
+    return Suspension(request.kind, proper_name(kind, request.name), request.reason, by, now, until)
+
+
+def name_of(request: Request) -> str:
+    """What it does, as it stands in the log."""
+    return str(request.__struct_config__.tag)
+
+
+def detail_of(request: Request) -> str:
+    """What it is about, in one line for the log."""
+    match request:
+        case RebindMails(where=where, route=route):
+            return f"{where}; to the route {route}"
+        case PrioritizeMails(where=where, priority=priority):
+            return f"{where}; to {priority}"
+        case HoldMails(where=where) | ReleaseMails(where=where) | RetryMails(where=where):
+            return str(where)
+        case CancelMails(where=where):
+            return str(where)
+        case Suspend(kind=kind, name=name) | Resume(kind=kind, name=name):
+            return f"{kind} {name}".rstrip()
+        case Why(id=id):
+            return id
+        case Stopped():
+            return ""

@@ -1,0 +1,240 @@
+"""Why a mail waits: where each part of it stands, what is in its way, and until when.
+
+Read off the queue, the gates, the breakers and what the disk knows, at the moment of the
+question; nothing is changed by asking.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from relay.clock import Clock
+from relay.deliver.breakers import Breakers
+from relay.deliver.desk import stop_place
+from relay.deliver.pool import Pool
+from relay.deliver.suspended import Suspended, place_of
+from relay.errors import ProtocolError
+from relay.m365.classify import classify
+from relay.m365.row import Row
+from relay.message.queue_id import format_id
+from relay.queue.breaker import Breaker
+from relay.queue.deferred import Deferred
+from relay.queue.job import Job
+from relay.queue.lane import Lane
+from relay.queue.queue import Queue
+from relay.queue.siding import Siding
+from relay.queue.suspension import Suspension
+from relay.smtp.reply import ReplyReader
+from relay.spool.change import Status
+from relay.spool.entry import Damaged, Mail
+from relay.spool.selection import status_word
+from relay.spool.spool import Spool
+
+MEND = "mend what the reply says; m365-relay stopped has the command that lets it be tried at once"
+
+
+class Reason(Struct, omit_defaults=True):
+    """One thing that some of a mail waits for."""
+
+    what: str
+    """turn, under way, deferred, limit, stopped, suspended, unreachable, aside, held or unknown."""
+    text: str
+    route: str = ""
+    recipients: tuple[str, ...] = ()
+    since: float = 0.0
+    """Seconds since the epoch; 0: not known."""
+    until: float | None = None
+    """When it goes on, as far as is known; None: it is not."""
+    todo: str = ""
+    """What to change, where that helps."""
+
+
+class Explained(Struct, omit_defaults=True):
+    """A mail, and all that it waits for."""
+
+    id: str
+    received_at: float
+    sender: str
+    size: int
+    priority: str
+    campaign: str
+    client: str
+    statuses: dict[str, int]
+    """How many of its recipients stand so."""
+    reasons: list[Reason]
+
+
+class Reasons:
+    """Of one process."""
+
+    def __init__(
+        self,
+        store: Spool,
+        queue: Queue,
+        breakers: Breakers,
+        suspended: Suspended,
+        pools_for: Callable[[Lane], Sequence[Pool]],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._breakers = breakers
+        self._suspended = suspended
+        self._pools_for = pools_for
+        self._clock = clock
+
+    def of(self, id: int) -> Explained | None:
+        """None: there is no such mail here; SpoolError."""
+        found = [mail for mail in self._store.mails(id - 1, 1) if mail.id == id]
+        if not found:
+            return None
+        mail = found[0]
+        if isinstance(mail, Damaged):
+            text = f"its {mail.table} cannot be read ({mail.reason}); the next start moves it aside"
+            return Explained(format_id(id), 0.0, "", 0, "", "", "", {}, [Reason("unknown", text)])
+        envelope = mail.envelope
+        statuses: dict[str, int] = {}
+        for state in mail.states:
+            statuses[status_word(state)] = statuses.get(status_word(state), 0) + 1
+        reasons = self._held(mail)
+        for job in self._queue.jobs(id):
+            reasons += self._of_job(mail, job)
+        if not reasons:
+            reasons = [Reason("turn", "it has just come, or its outcome is being written; ask again")]
+        return Explained(
+            format_id(id),
+            envelope.received_at,
+            _text(envelope.sender),
+            envelope.size,
+            envelope.priority.word,
+            envelope.campaign,
+            envelope.client,
+            statuses,
+            reasons,
+        )
+
+    def _held(self, mail: Mail) -> list[Reason]:
+        """Those that are held, by what they are held for."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for recipient, state in zip(mail.envelope.recipients, mail.states, strict=True):
+            if state.status is Status.HELD:
+                groups.setdefault((recipient.route, state.reply), []).append(_text(recipient.address))
+        todo = f"m365-relay queue release {format_id(mail.id)} (tries again), or queue cancel"
+        return [
+            Reason("held", meaning(reply, "held until somebody decides: "), route, tuple(names), todo=todo)
+            for (route, reply), names in groups.items()
+        ]
+
+    def _of_job(self, mail: Mail, job: Job) -> list[Reason]:
+        concerned = [
+            index
+            for index, (recipient, state) in enumerate(
+                zip(mail.envelope.recipients, mail.states, strict=True)
+            )
+            if recipient.route == job.home and state.status is Status.QUEUED
+        ]
+        if not concerned:
+            return []
+        match job.seat:
+            case None:
+                found = [Reason("under way", "it is being sent just now, or its outcome is being written")]
+            case Deferred():
+                found = [self._deferred(mail, concerned)]
+            case Siding() as siding:
+                found = [self._aside(job.lane, siding)]
+            case _:
+                found = self._in_lane(job.lane)
+        names = tuple(_text(mail.envelope.recipients[index].address) for index in concerned)
+        for reason in found:
+            reason.route, reason.recipients = job.lane.key.route, names
+        return found
+
+    def _deferred(self, mail: Mail, concerned: Sequence[int]) -> Reason:
+        first = min(concerned, key=lambda index: mail.states[index].next_attempt)
+        state = mail.states[first]
+        id = format_id(mail.id)
+        until = max(state.next_attempt, mail.envelope.not_before)
+        if not state.attempts:
+            return Reason("deferred", "it is not to leave before its time", until=until)
+        tries = "once" if state.attempts == 1 else f"{state.attempts} times"
+        text = meaning(state.reply, f"put off; it was tried {tries}: ")
+        return Reason("deferred", text, until=until, todo=f"m365-relay queue retry {id} (tries at once)")
+
+    def _aside(self, lane: Lane, siding: Siding) -> Reason:
+        for (place, _), other in lane.sidings.items():
+            if other is not siding:
+                continue
+            suspension = next((each for each in self._suspended if place_of(each) == place), None)
+            if suspension is not None:
+                return _suspended(suspension)
+            stop = next((each for each in self._breakers if stop_place(each.key) == place), None)
+            if stop is not None and siding.is_closed:
+                return self._stopped(stop)
+        if not siding.is_closed:
+            return Reason("aside", "it stood aside for a limit and lets those before it go first")
+        until = None if siding.needs_an_end else self._wall(siding.until)
+        return Reason("aside", f"it lets other mail past: {siding.reason}", until=until)
+
+    def _in_lane(self, lane: Lane) -> list[Reason]:
+        if lane.key.stopped:
+            stops = [self._stopped(each) for each in self._breakers if each.key.stopped == lane.key.stopped]
+            return stops or [Reason("turn", "what had stopped its sender goes on just now")]
+        if lane.reason:
+            return [Reason("stopped", lane.reason, todo="name a mailbox for the sender in [[route.mailbox]]")]
+        found = [self._in_the_way(pool) for pool in self._pools_for(lane)]
+        reasons = [reason for reason in found if reason is not None]
+        if len(reasons) < len(found) or not found:
+            text = f"it waits for its turn; {len(lane):,} mails wait for the same mailboxes"
+            return [Reason("turn", text, todo="m365-relay queue priority high, to let it go before others")]
+        return list({reason.text: reason for reason in reasons}.values())
+
+    def _in_the_way(self, pool: Pool) -> Reason | None:
+        """Why a login sends nothing now; None: nothing is in its way."""
+        suspension = self._suspended.stopping(pool.reach)
+        if suspension is not None:
+            return _suspended(suspension)
+        stop = self._breakers.stopping(pool.reach, None)
+        if stop is not None:
+            return self._stopped(stop)
+        now = self._clock.monotonic()
+        if pool.paused_until > now and not pool.open_connections:
+            text = f"no connection to {pool.reach.route.next_hop}: {pool.pause_reason}"
+            return Reason("unreachable", text, until=self._wall(pool.paused_until))
+        if pool.gate.until and pool.gate.is_closed:
+            return Reason("limit", pool.gate.reason, until=self._until(pool.gate.until))
+        return None
+
+    def _stopped(self, stop: Breaker) -> Reason:
+        text = f"the {stop.key.scope.value} {stop.key} has stopped: {stop.reason}"
+        return Reason("stopped", text, "", (), stop.opened_at, self._until(stop.until), MEND)
+
+    def _until(self, monotonic: float) -> float | None:
+        return None if monotonic == math.inf else self._wall(monotonic)
+
+    def _wall(self, monotonic: float) -> float:
+        return self._clock.now() + max(0.0, monotonic - self._clock.monotonic())
+
+
+def meaning(reply: str, before: str) -> str:
+    """A reply with what the catalogue knows of it."""
+    row = _row_of(reply)
+    return before + reply if row is None else f"{before}{reply} (that means: {row.meaning} {row.advice})"
+
+
+def _row_of(text: str) -> Row | None:
+    try:
+        replies = ReplyReader().feed(text.encode("utf-8", "replace") + b"\r\n")
+    except ProtocolError:
+        # Our own words, or somebody's: not what a next hop has said.
+        return None
+    return classify(replies[0]) if len(replies) == 1 else None
+
+
+def _suspended(suspension: Suspension) -> Reason:
+    todo = f"m365-relay resume {suspension.kind} {suspension.name}"
+    return Reason("suspended", str(suspension), "", (), suspension.since, suspension.until, todo)
+
+
+def _text(address: bytes) -> str:
+    return address.decode("utf-8", "backslashreplace")
