@@ -37,6 +37,7 @@ DOORS = {
     "msal": "identity/token.py",
     "lmdb": "spool/store.py",
     "argon2": "identity/password.py",
+    "sqlite3": "trace/history/database.py",
     "subprocess": "process/",
     "signal": "process/",
 }
