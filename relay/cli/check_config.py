@@ -79,6 +79,7 @@ def in_force(configuration: Configuration) -> list[Row]:
     rows += client_rows(configuration.clients)
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
+    rows += _rows("history", configuration.history, ())
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows

@@ -21,6 +21,7 @@ from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOpti
 from relay.route.route import Route, Withheld
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
+from relay.trace.history.options import HistoryOptions
 
 
 class InheritedListener(Struct, frozen=True):
@@ -62,6 +63,8 @@ class Assignment(Struct, frozen=True):
     """When the administrator started or reloaded the relay, seconds since the epoch."""
     credentials: tuple[Credential, ...] = ()
     """What ends one day, for the deliverer to watch; names and times, no secrets."""
+    history: HistoryOptions | None = None
+    """Told to the deliverer, where one is kept."""
     console: int | None = None
     """Descriptor of the console's socket."""
 
