@@ -81,6 +81,11 @@ def _history(found: Findings, file: File, spool: Path) -> HistoryOptions:
     if table.recipients is not None:
         options = replace(options, recipients=Kept(table.recipients))
     options = given(options, table, skip={"path", "recipients"})
+    if path.suffix != ".db":
+        found.problem(
+            "history.path",
+            'must end in ".db": what is no history there is moved aside, and no other file may be by a slip',
+        )
     if options.max_size_bytes < HISTORY_LEAST_BYTES:
         found.problem("history.max_size", f"must be at least {HISTORY_LEAST_BYTES // MIB} MiB")
     return options

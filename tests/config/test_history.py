@@ -50,6 +50,7 @@ def test_every_key_is_in_force(tmp_path: Path) -> None:
         ),
         ('max_size = "1 MiB"', "history.max_size: must be at least 16 MiB"),
         ("keep = 0", "history.keep"),
+        ('path = "spool/data.mdb"', 'history.path: must end in ".db"'),
         ('keeps = "3d"', 'history.keeps: unknown key; found "3d"; did you mean "keep"?'),
     ],
 )

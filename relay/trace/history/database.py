@@ -18,6 +18,8 @@ from relay.trace.history.options import HistoryError
 Connection = sqlite3.Connection
 Error = sqlite3.Error
 
+SQLITE_LEAST = (3, 38, 0)
+"""March 2022, the first with JSON built in; Debian 12 has 3.40, RHEL 9 3.34 beside Pythons with their own."""
 FORMAT = 1
 """Of the tables below, in `user_version`."""
 BUSY_S = 10.0
@@ -63,10 +65,12 @@ CREATE TABLE erasures (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, by TEXT NO
 
 def open_writer(path: Path) -> Connection:
     """The history, begun when there is none; HistoryError, or Error when it is damaged."""
+    _check_version()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made before SQLite makes it, whatever the umask: it holds addresses. Its WAL gets the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    os.chmod(path, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.fchmod(descriptor, 0o600)
+    os.close(descriptor)
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection)
@@ -190,6 +194,14 @@ def used_bytes(connection: Connection) -> int:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     return int(page) * (int(pages) - int(free))
+
+
+def _check_version() -> None:
+    if sqlite3.sqlite_version_info < SQLITE_LEAST:
+        least = ".".join(map(str, SQLITE_LEAST))
+        raise HistoryError(
+            f"the history needs SQLite {least} or newer, this Python has {sqlite3.sqlite_version}"
+        )
 
 
 def _version(connection: Connection) -> int:

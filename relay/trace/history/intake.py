@@ -14,7 +14,7 @@ from relay.trace import event as events
 from relay.trace.event import Event
 from relay.trace.history import database
 from relay.trace.history.options import HistoryOptions
-from relay.trace.history.rows import WANTED
+from relay.trace.history.rows import OF_RECIPIENTS, WANTED
 from relay.trace.history.writer import Writer
 
 PERIOD_S = 0.25
@@ -77,12 +77,14 @@ class History:
 
     def __call__(self, event: Event) -> None:
         """Take the event; returns at once. In the loop's thread."""
-        if type(event) not in WANTED:
+        kind = type(event)
+        if kind not in WANTED:
             return
+        rows = rows_in(event) if kind in OF_RECIPIENTS else 1
         if self._put - self._taken >= self._queued_max:
-            self._dropped += rows_in(event)
+            self._dropped += rows
             return
-        self._put += rows_in(event)
+        self._put += rows
         self._pending.append((self._now(), event))
 
     def start(self) -> int:
@@ -175,5 +177,6 @@ class History:
 
 def rows_in(event: Event) -> int:
     """How many rows it becomes, in about."""
-    recipients: tuple[str, ...] = getattr(event, "recipients", ())
-    return len(recipients) or 1
+    recipients: object = getattr(event, "recipients", None)
+    # Of a report they are a number.
+    return len(recipients) or 1 if isinstance(recipients, tuple) else 1

@@ -6,6 +6,7 @@ addresses cannot be had from it without trying each.
 """
 
 import re
+from collections.abc import Callable
 from hashlib import blake2b
 
 from relay.trace.history.options import Kept
@@ -20,16 +21,9 @@ class Privacy:
     def __init__(self, kept: Kept, key: bytes) -> None:
         self._kept = kept
         self._key = key
-
-    def kept(self, address: str) -> str:
+        forms = {Kept.FULL: str.lower, Kept.HASHED: self.hashed, Kept.DOMAIN: _domain_alone}
+        self.kept: Callable[[str], str] = forms[kept]
         """What is written down of an address."""
-        match self._kept:
-            case Kept.FULL:
-                return address.lower()
-            case Kept.HASHED:
-                return self.hashed(address)
-            case Kept.DOMAIN:
-                return "@" + domain_of(address)
 
     def hashed(self, address: str) -> str:
         """`#` with 16 hexadecimal digits, and the domain."""
@@ -54,3 +48,7 @@ class Privacy:
 def domain_of(address: str) -> str:
     """In lower case; of an address without one (postmaster) nothing."""
     return address.rpartition("@")[2].lower() if "@" in address else ""
+
+
+def _domain_alone(address: str) -> str:
+    return "@" + domain_of(address)

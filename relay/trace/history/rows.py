@@ -27,7 +27,9 @@ STATES: dict[type[object], State] = {
     events.Held: State.HELD,
     events.Failed: State.FAILED,
 }
-WANTED = frozenset([events.MailQueued, events.Uncertain, events.Spilled, events.Reported, *STATES])
+OF_RECIPIENTS = frozenset([events.MailQueued, *STATES])
+"""Kinds that become a row for each recipient."""
+WANTED = frozenset([*OF_RECIPIENTS, events.Uncertain, events.Spilled, events.Reported])
 """Kinds of events that the history is made from."""
 
 

@@ -11,6 +11,7 @@ from relay.trace.event import Event
 from relay.trace.history import intake
 from relay.trace.history.intake import BATCH_ROWS, PERIOD_S, RETRY_S, TOLD_EVERY_S, History
 from relay.trace.history.options import HistoryOptions
+from relay.trace.history.rows import WANTED
 from relay.trace.history.writer import Writer
 from tests.fakes.clock import FakeClock
 from tests.trace.history.sample import Telling
@@ -75,6 +76,24 @@ def test_events_of_others_cost_no_place(taking: Taking) -> None:
     taking.take(1)
     taking.history.turn()
     assert taking.telling.rows("mails") == 1 and taking.dropped == []
+
+
+def test_every_kind_of_event_is_written(taking: Taking) -> None:
+    mail = taking.take(1)[0]
+    happened: list[Event] = [
+        taking.telling.deferred(mail),
+        events.Uncertain(mail.id, "r", "h", "lost"),
+        events.Spilled(mail.id, "r", "s", "full"),
+        taking.telling.held(mail),
+        events.Failed(mail.id, mail.recipients, "r", "h", "550 no", 1, "told"),
+        events.Reported("06gkhwh6wh0r0", mail.id, "app@contoso.com", "failed", 1, "r"),
+        taking.telling.delivered(mail),
+    ]
+    assert {type(event) for event in (mail, *happened)} == WANTED
+    for event in happened:
+        taking.history(event)
+    taking.history.turn()
+    assert taking.dropped == [] and taking.telling.rows("steps") == len(happened)
 
 
 def test_while_the_disk_fails_the_newest_are_dropped_and_counted_and_the_rest_is_kept(taking: Taking) -> None:

@@ -114,10 +114,10 @@ def test_a_mail_that_was_told_twice_or_late_is_there_once(telling: Telling) -> N
 
 
 def test_any_number_of_rows_makes_a_batch(telling: Telling) -> None:
-    for count in (1, 127, 128, 129, 700):
+    for count in (1, 127, 256, 257, 700):
         mails = [telling.queued(f"r{count}-{i}@example.net") for i in range(count)]
         telling.write(*mails, *map(telling.delivered, mails))
-    assert telling.rows("mails") == telling.rows("steps") == telling.rows("recipients") == 1_085
+    assert telling.rows("mails") == telling.rows("steps") == telling.rows("recipients") == 1_341
 
 
 def test_bytes_that_are_no_text_are_kept_as_far_as_they_are(telling: Telling) -> None:
@@ -137,6 +137,19 @@ def test_nobody_else_may_read_it_whatever_the_umask(tmp_path: Path) -> None:
     modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in telling.path.parent.iterdir()}
     assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
     assert stat.S_IMODE(telling.path.parent.stat().st_mode) == 0o700
+
+
+def test_a_link_that_lies_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "history.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        Telling(tmp_path / "history.db").writer.open()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_sqlite_that_is_too_old_is_named(telling: Telling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "SQLITE_LEAST", (99, 0, 0))
+    with pytest.raises(HistoryError, match=r"needs SQLite 99\.0\.0 or newer"):
+        telling.writer.open()
 
 
 def test_readers_see_what_is_there_while_it_is_written(telling: Telling) -> None:
