@@ -13,6 +13,7 @@ from relay.deliver.report_options import ReportOptions
 from relay.receive.options import Limits
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
+from relay.trace.history.options import HistoryOptions
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
@@ -22,6 +23,7 @@ OPTIONS = {
     "deliver": DelivererOptions,
     "route": Route,
     "report": ReportOptions,
+    "history": HistoryOptions,
 }
 LIMIT_ROW = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,]+)(?: [a-z ]+)? \|", re.MULTILINE)
 
@@ -70,11 +72,11 @@ def test_limits_stand_with_their_defaults() -> None:
     assert wrong == {}
 
 
-@pytest.mark.parametrize("table", ["limits", "spool"])
+@pytest.mark.parametrize("table", ["limits", "spool", "history"])
 def test_every_limit_is_listed(table: str) -> None:
     listed = {key for of, key, _ in LIMIT_ROW.findall((ROOT / "docs/limits.md").read_text()) if of == table}
-    # Neither can be met by a client or a mail: one is a reserve, the other a period.
-    assert defaults(table).keys() - listed <= {"ballast", "check_interval"}
+    # None can be met by a client or a mail: a reserve, a period, what is kept.
+    assert defaults(table).keys() - listed <= {"ballast", "check_interval", "enabled", "recipients"}
 
 
 def functions(file: Path) -> set[str]:

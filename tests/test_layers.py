@@ -47,6 +47,7 @@ DOORS = {
     "msal": "identity/token.py",
     "lmdb": "spool/store.py",
     "argon2": "identity/password.py",
+    "sqlite3": "trace/history/database.py",
     "subprocess": "process/",
     "signal": "process/",
 }

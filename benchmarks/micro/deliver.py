@@ -1,10 +1,10 @@
 """What a mail costs in the deliverer: spool in memory → deliverer → Postfix's smtp-sink.
 
     python -m benchmarks.micro.deliver [--mails N] [--bytes N] [--connections N] [--bdat] [--spool DIR]
-                                       [--profile]
+                                       [--history] [--profile]
 
 CPU is that of this process: queue, connections, settling, the committer's thread
-(which has no disk to wait for). smtp-sink runs beside it and is not counted.
+(which has no disk to wait for), with `--history` the history's; then that of the loop alone. smtp-sink runs beside it and is not counted.
 """
 
 import argparse
@@ -36,6 +36,8 @@ from relay.spool.options import SpoolOptions
 from relay.spool.spool import Spool
 from relay.spool.store import Store
 from relay.trace.event import Delivered, Event, QueueRebuilt
+from relay.trace.history.intake import History
+from relay.trace.history.options import FILE, HistoryOptions
 
 SINK = "/usr/sbin/smtp-sink"
 
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--bdat", action="store_true")
     parser.add_argument("--spool", help="a folder: keep the spool on its disk, durably, instead of in memory")
+    parser.add_argument("--history", action="store_true", help="keep one, as the relay does")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     for _ in range(options.runs):
@@ -114,8 +117,13 @@ async def _measure(store: Spool, folder: Path, port: int, options: argparse.Name
     )
     done, delivered = asyncio.get_running_loop().create_future(), 0
 
+    clock = SystemClock()
+    history = History(HistoryOptions(folder / FILE), clock, lambda event: None) if options.history else None
+
     def record(event: Event) -> None:
         nonlocal delivered
+        if history is not None:
+            history(event)
         if isinstance(event, Delivered):
             delivered += 1
             if delivered == mails:
@@ -123,14 +131,16 @@ async def _measure(store: Spool, folder: Path, port: int, options: argparse.Name
         elif isinstance(event, QueueRebuilt):
             print(f"rebuilt {event.queued} in {event.seconds:.3f} s", end="  ")
 
-    clock = SystemClock()
     committer = Committer(store, asyncio.get_running_loop(), record, clock)
     settings = DelivererOptions("bench.test", folder / "handover")
-    deliverer = Deliverer(settings, RouteTable([route]), store, committer, record, clock, random.random)
+    told_to = None if history is None else history.start()
+    deliverer = Deliverer(
+        settings, RouteTable([route]), store, committer, record, clock, random.random, told_to=told_to
+    )
     gc.collect()
     gc.freeze()
     profiler = cProfile.Profile() if options.profile else None
-    began, began_cpu = time.perf_counter(), time.process_time()
+    began, began_cpu, began_loop = time.perf_counter(), time.process_time(), time.thread_time()
     if profiler is not None:
         profiler.enable()
     await deliverer.start()
@@ -138,9 +148,14 @@ async def _measure(store: Spool, folder: Path, port: int, options: argparse.Name
     if profiler is not None:
         profiler.disable()
     cpu, wall = time.process_time() - began_cpu, time.perf_counter() - began
-    print(f"{mails / wall:8.0f} mails/s  {cpu / mails * 1e6:6.1f} µs CPU a mail")
+    loop = time.thread_time() - began_loop
+    print(
+        f"{mails / wall:8.0f} mails/s  {cpu / mails * 1e6:6.1f} µs CPU a mail, {loop / mails * 1e6:6.1f} of the loop"
+    )
     await deliverer.drain(5)
     await committer.close()
+    if history is not None and not history.close():
+        raise SystemExit("the history did not end")
     if profiler is not None:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(40)
 

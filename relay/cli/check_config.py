@@ -84,6 +84,7 @@ def in_force(configuration: Configuration) -> list[Row]:
     rows += [("control.path", str(control.path)), ("control.mode", f"{control.mode:04o}")]
     if control.group is not None:
         rows += [("control.group", grp.getgrgid(control.group).gr_name)]
+    rows += _rows("history", configuration.history, ())
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import client, dkim, queue, suppression, token
+from relay.cli import client, dkim, queue, suppression, token, trace
 from relay.cli.end import status_of
 from relay.cli.options import Config, Json, Reason
 from relay.cli.simulate import simulate
@@ -37,6 +37,7 @@ app.add_typer(client.app, name="client")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(suppression.app, name="suppression")
 app.add_typer(token.app, name="token")
+app.add_typer(trace.app, name="trace")
 app.command()(simulate)
 
 SUSPENDED = "route, mailbox, campaign, sender-domain or recipient-domain."
@@ -88,6 +89,30 @@ def version(json: Json = False) -> None:
     """Say which version this is."""
     number = version_of("m365-relay")
     typer.echo(f'{{"version":"{number}"}}' if json else f"m365-relay {number}")
+
+
+@app.command()
+def report(
+    config: Config = None,
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="From then on: 24h, 7d, 2026-11-24, 2026-11-24T10:30.")
+    ] = "24h",
+    until: Annotated[str, typer.Option(metavar="TIME", show_default="now", help="To then.")] = "",
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help="One file to look at or to mail: > report.html")
+    ] = False,
+) -> None:
+    """Mail flow by hour, sender, route, campaign and outcome, and why mail was refused, from the history."""
+    from relay.cli.report import Form
+    from relay.cli.report import report as run
+    from relay.config.read import find
+
+    forms = [form for form, is_asked in ((Form.JSON, json), (Form.CSV, csv), (Form.HTML, html)) if is_asked]
+    if len(forms) > 1:
+        raise typer.BadParameter("one of --json, --csv and --html")
+    raise typer.Exit(run(find(config), since, until, forms[0] if forms else Form.TEXT))
 
 
 @app.command()
@@ -165,7 +190,7 @@ def spool_compact(config: Config = None, json: Json = False) -> None:
 def main() -> None:
     """The console script."""
     try:
-        app()
+        app(trace.completed(sys.argv[1:]))
     except SystemExit as end:
         # Typer ends with 2 after it has shown what is wrong with the usage; no command of ours does.
         status = Exit.USAGE if end.code == 2 else end.code

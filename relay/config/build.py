@@ -25,10 +25,14 @@ from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
 from relay.identity import expiry
 from relay.receive.options import HEAD_BYTES, Limits
-from relay.spool.options import SpoolOptions
+from relay.spool.options import MIB, SpoolOptions
+from relay.trace.history.options import FILE as HISTORY_FILE
+from relay.trace.history.options import HistoryOptions, Kept
 
 HANDOVER_SOCKET = "handover.sock"
 CLIENTS_FILE = "clients.jsonl"
+HISTORY_LEAST_BYTES = 16 * MIB
+"""Some 40,000 mails; below, a purge would take what was written a moment ago."""
 
 
 def build(path: Path, file: File, found: Findings) -> Configuration:
@@ -53,6 +57,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         spool=spool,
         limits=limits,
         deliverer=given(deliverer, file.deliver),
+        history=_history(found, file, spool.path),
         listeners=build_listeners(found, file.listener, clients),
         routes=routes,
         report=build_report(found, file.relay.hostname, file.report, routes),
@@ -67,6 +72,23 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )
+
+
+def _history(found: Findings, file: File, spool: Path) -> HistoryOptions:
+    table = file.history
+    path = spool / HISTORY_FILE if table.path is None else found.file(table.path)
+    options = HistoryOptions(path)
+    if table.recipients is not None:
+        options = replace(options, recipients=Kept(table.recipients))
+    options = given(options, table, skip={"path", "recipients"})
+    if path.suffix != ".db":
+        found.problem(
+            "history.path",
+            'must end in ".db": what is no history there is moved aside, and no other file may be by a slip',
+        )
+    if options.max_size_bytes < HISTORY_LEAST_BYTES:
+        found.problem("history.max_size", f"must be at least {HISTORY_LEAST_BYTES // MIB} MiB")
+    return options
 
 
 def _limits(found: Findings, file: File, receivers: int) -> Limits:

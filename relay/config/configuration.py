@@ -12,6 +12,7 @@ from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOpti
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
+from relay.trace.history.options import HistoryOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Configuration:
     spool: SpoolOptions
     limits: Limits
     deliverer: DelivererOptions
+    history: HistoryOptions
     listeners: tuple[Listener, ...]
     routes: tuple[Route, ...]
     report: ReportOptions

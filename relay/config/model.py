@@ -26,6 +26,7 @@ from relay.config.value import (
     Endpoint,
     FailedWord,
     Host,
+    KeptWord,
     Level,
     ListenerTls,
     Network,
@@ -88,6 +89,17 @@ class DeliverTable(Table):
     settle_retry: Seconds | None = None
     tick: Seconds | None = None
     receivers_max: Count | None = None
+
+
+class HistoryTable(Table):
+    """`relay.trace.history.options.HistoryOptions`."""
+
+    enabled: bool | None = None
+    path: Text | None = None
+    keep: Annotated[Seconds, Field(gt=0)] | None = None
+    max_size: Size | None = None
+    recipients: KeptWord | None = None
+    queued_max: Count | None = None
 
 
 class ListenerTable(Table):
@@ -222,6 +234,7 @@ class File(Table):
     limits: LimitsTable = LimitsTable()
     deliver: DeliverTable = DeliverTable()
     control: ControlTable = ControlTable()
+    history: HistoryTable = HistoryTable()
     console: ConsoleTable | None = None
     listener: Annotated[list[ListenerTable], Field(min_length=1)]
     route: list[RouteTable] = Field(default_factory=list)
@@ -240,6 +253,7 @@ TABLES: dict[str, type[Table]] = {
     "limits": LimitsTable,
     "deliver": DeliverTable,
     "control": ControlTable,
+    "history": HistoryTable,
     "console": ConsoleTable,
     "listener": ListenerTable,
     "route": RouteTable,

@@ -156,4 +156,6 @@ UncertainWord = Literal["retry", "hold"]
 """Of relay.message.uncertain.Uncertain; likewise."""
 FailedWord = Literal["report", "hold"]
 """Of relay.route.route.Failed; likewise."""
+KeptWord = Literal["full", "hashed", "domain"]
+"""Of relay.trace.history.options.Kept; likewise."""
 Level = Literal["debug", "info", "warning", "error"]

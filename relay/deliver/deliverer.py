@@ -81,11 +81,13 @@ class Deliverer:
         tenant: Tenant | None = None,
         acted_at: float = 0.0,
         report: ReportOptions | None = None,
+        told_to: int | None = None,
     ) -> None:
         """`rng` is uniform in [0, 1), for jitter; `tokens` for routes that log in with one; `book` for
         routes with limits over a time; `later` instead of the loop's timers; `acted_at`: when the
         administrator started or reloaded the relay, seconds since the epoch; without `report` nobody is told of
-        anything, and what fails is held. SpoolError."""
+        anything, and what fails is held; `told_to`: up to which id the history has the mails, None where
+        there is no history. SpoolError."""
         self._options = options
         self._routes = routes
         self._store = store
@@ -115,7 +117,7 @@ class Deliverer:
                 lambda mail: self.take((mail,)),
             )
             self._settlement.reports = self._reporting.reports
-        self._register = Register(store, self._queue, self._bench, options, record, clock)
+        self._register = Register(store, self._queue, self._bench, options, record, clock, told_to)
         self._handover = HandoverServer(options.handover_path, options.receivers_max, self)
         self._limits = limits_in_force(routes.routes)
         self._has_book = book is not None

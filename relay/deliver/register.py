@@ -43,7 +43,10 @@ class Register:
         options: DelivererOptions,
         record: trace.Record,
         clock: Clock,
+        told_to: int | None,
     ) -> None:
+        """`told_to`: a scan tells the history only of mails with a higher id; None: nobody keeps one."""
+        self._told_to = told_to
         self._spool = spool
         self._queue = queue
         self._bench = bench
@@ -51,8 +54,10 @@ class Register:
         self._record = record
         self._clock = clock
 
-    def enter(self, mail: Queued, state: tuple[RecipientState, ...] | None = None) -> list[Job]:
-        """The jobs of a mail that may be new; none when it is known, or held."""
+    def enter(
+        self, mail: Queued, state: tuple[RecipientState, ...] | None = None, *, is_found: bool = False
+    ) -> list[Job]:
+        """The jobs of a mail that may be new; none when it is known, or held. Found: by a scan."""
         queue = self._queue
         if mail.id in queue:
             return []
@@ -64,6 +69,8 @@ class Register:
                 # What was cancelled under way, in a process that ended before the mail was settled.
                 self._spool.apply([Remove(mail.id, mail.chunks)])
             return []
+        if state is None and self._told_to is not None:
+            self._tell(mail, is_found=is_found)
         if len(mail.routes) > 1:
             self._bench.expect(mail.id, len(mail.routes))
         at, attempts = mail.not_before, 0
@@ -95,6 +102,25 @@ class Register:
         self._queue.forget(mail.id)
         queued = structs.replace(Queued.of(mail.envelope), routes=tuple(routes))
         return self.enter(queued, states if mail.has_state else None)
+
+    def _tell(self, mail: Queued, *, is_found: bool) -> None:
+        """The history knows most of what a start finds."""
+        if is_found and mail.id <= (self._told_to or 0):
+            return
+        self._record(
+            trace.MailQueued(
+                format_id(mail.id),
+                _text(mail.message_id),
+                _text(mail.sender),
+                tuple(map(_text, mail.recipients)),
+                mail.size,
+                mail.client,
+                mail.account,
+                mail.priority.word,
+                mail.campaign,
+                mail.received_at,
+            )
+        )
 
     def _place(self, job: Job, at: float) -> None:
         if not at or at <= self._clock.now():
@@ -129,7 +155,7 @@ class Register:
             return
         mail = entry.queued
         if (slot is None or slot_of(mail.id) == slot) and mail.id not in self._queue:
-            if self.enter(mail, entry.state):
+            if self.enter(mail, entry.state, is_found=True):
                 found.queued += 1
             else:
                 found.held += 1
@@ -138,3 +164,7 @@ class Register:
         """Quarantine what cannot be read; SpoolError."""
         self._spool.quarantine(id, reason)
         self._record(trace.RecordQuarantined(table, format_id(id), reason))
+
+
+def _text(wire: bytes) -> str:
+    return wire.decode("utf-8", "backslashreplace")

@@ -239,13 +239,23 @@ class Settlement:
         if outcome.deferred:
             for reply, names in _by_reply(work, outcome.deferred):
                 again_at = min(work.states[i].next_attempt for i in outcome.deferred)
-                self._record(trace.Deferred(id, names, route, via.host, reply, attempts, again_at))
+                self._record(
+                    trace.Deferred(
+                        id, names, route, via.host, reply, attempts, again_at, via.identity, via.session
+                    )
+                )
         if outcome.held:
             for reply, names in _by_reply(work, outcome.held):
-                self._record(trace.Held(id, names, route, via.host, reply, attempts))
+                self._record(
+                    trace.Held(id, names, route, via.host, reply, attempts, via.identity, via.session)
+                )
         if outcome.failed and told is not None:
             for reply, names in _by_reply(work, outcome.failed):
-                self._record(trace.Failed(id, names, route, via.host, reply, attempts, told.why))
+                self._record(
+                    trace.Failed(
+                        id, names, route, via.host, reply, attempts, told.why, via.identity, via.session
+                    )
+                )
 
 
 def _acceptance(work: Work) -> Acceptance:

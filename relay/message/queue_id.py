@@ -18,6 +18,7 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 """Two characters at a time: an id is written once a mail, in 0.5 µs instead of 3."""
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _LENGTH = 13
+_TO_BASE_32 = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 
 
 class QueueIdSource:
@@ -82,3 +83,8 @@ def parse_id(text: str) -> int:
     for value in values:
         queue_id = queue_id << 5 | value
     return queue_id
+
+
+def number_of(id: str) -> int:
+    """The id behind a text form that `format_id` made: in 0.4 µs, without a look at what else it might be."""
+    return int(id.translate(_TO_BASE_32), 32)

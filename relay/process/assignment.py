@@ -22,6 +22,7 @@ from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOpti
 from relay.route.route import Route, Withheld
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
+from relay.trace.history.options import HistoryOptions
 
 
 class InheritedListener(Struct, frozen=True):
@@ -65,6 +66,8 @@ class Assignment(Struct, frozen=True):
     """What ends one day, for the deliverer to watch; names and times, no secrets."""
     control: ControlOptions | None = None
     """For the deliverer: where it takes commands."""
+    history: HistoryOptions | None = None
+    """Told to the deliverer, where one is kept."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

@@ -1,6 +1,7 @@
 """The deliverer process: `python -m relay.process.deliverer`, started by the supervisor."""
 
 import asyncio
+import contextlib
 import random
 import sys
 from pathlib import Path
@@ -20,7 +21,8 @@ from relay.spool import lock
 from relay.spool.commit import Committer
 from relay.spool.lock import Lock
 from relay.spool.store import Store
-from relay.trace.event import ControlUnavailable, Waiting
+from relay.trace.event import ControlUnavailable, Event, Record, Waiting
+from relay.trace.history.intake import History
 
 LOCK_WAIT_S = 60.0
 """Beyond its drain, for a predecessor to end: it may be in a commit on a slow disk."""
@@ -39,11 +41,12 @@ async def work(life: Life) -> None:
     if held is None:
         return
     _drop_unfinished(store)
-    book = open_book(store, told.routes, life.clock, _boot_id(), life.record)
+    history, record = _history(life)
+    book = open_book(store, told.routes, life.clock, _boot_id(), record)
     committer = Committer(
         store,
         life.end.get_loop(),
-        life.record,
+        record,
         life.clock,
         life.break_off,
         pause_s=told.deliverer.settle_pause_s,
@@ -55,7 +58,7 @@ async def work(life: Life) -> None:
         RouteTable(told.routes, told.tenant),
         store,
         committer,
-        life.record,
+        record,
         life.clock,
         random.random,
         tokens,
@@ -63,6 +66,7 @@ async def work(life: Life) -> None:
         tenant=told.tenant,
         acted_at=told.acted_at,
         report=told.report,
+        told_to=None if history is None else history.start(),
     )
     await deliverer.start()
     control = await _take_commands(life, deliverer, store)
@@ -79,6 +83,9 @@ async def work(life: Life) -> None:
     if tokens is not None:
         await tokens.close()
     await committer.close()
+    if history is not None:
+        # In a thread: what it says on its way out is told by this loop.
+        await asyncio.to_thread(history.close)
     store.close()
     held.release()
 
@@ -93,6 +100,27 @@ async def _take_commands(life: Life, deliverer: Deliverer, store: Store) -> Cont
     except ConfigurationError as error:
         life.record(ControlUnavailable(str(error)))
     return control
+
+
+def _history(life: Life) -> tuple[History | None, Record]:
+    """The history, where one is kept, and where events go."""
+    options = life.told.history
+    if options is None:
+        return None, life.record
+    loop = life.end.get_loop()
+
+    def tell(event: Event) -> None:
+        # A thread that its disk has held up until after the end has nobody to tell.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(life.record, event)
+
+    history = History(options, life.clock, tell)
+
+    def record(event: Event) -> None:
+        life.record(event)
+        history(event)
+
+    return history, record
 
 
 def _tokens(life: Life) -> TokenCache | None:

@@ -159,6 +159,7 @@ class Plan:
             tenant=configuration.tenant,
             spoofing=configuration.spoofing,
             acted_at=self._clock.now(),
+            history=configuration.history if module == DELIVERER and configuration.history.enabled else None,
             credentials=configuration.credentials if module == DELIVERER else (),
             control=configuration.control if module == DELIVERER else None,
             console=console,

@@ -12,12 +12,12 @@ from typing import cast
 
 from relay.clock import Clock
 from relay.message.queue_id import EPOCH_MS
-from relay.spool.handover import Hello, Queued, encode
+from relay.spool.handover import Hello, Queued, encode, frames
 
 BACKLOG_BYTES = 4_194_304
-"""Unsent hints, about 40,000 mails: beyond, the deliverer is stuck and a scan is cheaper than more memory."""
+"""Unsent hints, about 20,000 mails: beyond, the deliverer is stuck and a scan is cheaper than more memory."""
 FRAME_MAILS = 4_096
-"""Of one frame; at some 100 bytes a mail far below MAX_FRAME_BYTES."""
+"""Of one frame; at some 200 bytes a mail below MAX_FRAME_BYTES, unless they go to very many."""
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 2.0
 """Between attempts to connect; a deliverer that restarts is found again within this."""
@@ -114,7 +114,8 @@ class Handover(asyncio.Protocol):
             return
         size = transport.get_write_buffer_size()
         self._unsent = lowest if not size or self._unsent is None else min(self._unsent, lowest)
-        transport.write(encode(mails))
+        for frame in frames(mails):
+            transport.write(frame)
 
     def _miss(self, id: int) -> None:
         self._missed = id if self._missed is None else min(self._missed, id)

@@ -132,7 +132,7 @@ _AS_IT_CAME = RecipientState()
 class _RouteOnly(Struct, array_like=True, gc=False):
     """The beginning of a Recipient."""
 
-    address: msgspec.Raw
+    address: bytes
     route: str
 
 
@@ -154,7 +154,7 @@ class _QueuedOnly(Struct, array_like=True, gc=False):
     is_utf8: msgspec.Raw = _SKIPPED
     ret: msgspec.Raw = _SKIPPED
     envid: msgspec.Raw = _SKIPPED
-    message_id: msgspec.Raw = _SKIPPED
+    message_id: bytes = b""
     account: str = ""
     priority: Priority = Priority.NORMAL
     campaign: str = ""
@@ -191,6 +191,10 @@ class EntryReader:
             head.priority,
             head.campaign,
             head.not_before,
+            head.client,
+            head.message_id,
+            head.account,
+            tuple([recipient.address for recipient in head.recipients]),
         )
 
     def entry(self, key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Entry:

@@ -18,7 +18,8 @@ from relay.message.envelope import Envelope
 from relay.message.priority import Priority
 
 MAX_FRAME_BYTES = 4_194_304
-"""A frame holds at most as many mails as one commit does; 4 MiB is 40,000 of them."""
+"""A frame holds at most as many mails as one commit does; 4 MiB is 20,000 of them with a recipient each. Of
+mails to very many a frame holds fewer."""
 
 
 class Queued(Struct, frozen=True, array_like=True):
@@ -37,6 +38,11 @@ class Queued(Struct, frozen=True, array_like=True):
     priority: Priority = Priority.NORMAL
     campaign: str = ""
     not_before: float = 0.0
+    client: str = ""
+    message_id: bytes = b""
+    """This and what follows is for the history."""
+    account: str = ""
+    recipients: tuple[bytes, ...] = ()
 
     @classmethod
     def of(cls, envelope: Envelope) -> "Queued":
@@ -52,6 +58,10 @@ class Queued(Struct, frozen=True, array_like=True):
             envelope.priority,
             envelope.campaign,
             envelope.not_before,
+            envelope.client,
+            envelope.message_id,
+            envelope.account,
+            tuple([recipient.address for recipient in envelope.recipients]),
         )
 
 
@@ -77,6 +87,17 @@ def encode(frame: Hello | Sequence[Queued]) -> bytes:
     """The frame as it goes over the socket."""
     payload = _encoder.encode(frame)
     return len(payload).to_bytes(4, "big") + payload
+
+
+def frames(mails: Sequence[Queued]) -> Iterator[bytes]:
+    """These hints in as many frames as it takes."""
+    frame = encode(mails)
+    if len(frame) - 4 <= MAX_FRAME_BYTES or len(mails) == 1:
+        yield frame
+        return
+    half = len(mails) // 2
+    yield from frames(mails[:half])
+    yield from frames(mails[half:])
 
 
 class FrameReader:

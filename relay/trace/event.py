@@ -132,6 +132,23 @@ class SigningFailed(_Event, frozen=True):
     level: Level = "error"
 
 
+class MailQueued(_Event, frozen=True):
+    """The deliverer has put a mail in its queue: what the history keeps of it."""
+
+    id: str
+    message_id: str
+    sender: str
+    recipients: tuple[str, ...]
+    size: int
+    client: str
+    account: str
+    priority: str
+    campaign: str
+    received_at: float
+    """Seconds since the epoch."""
+    level: Level = "debug"
+
+
 class Delivered(_Event, frozen=True):
     """The next hop took the mail for these recipients."""
 
@@ -165,6 +182,8 @@ class Deferred(_Event, frozen=True):
     attempts: int
     next_attempt: float
     """Seconds since the epoch."""
+    identity: str = ""
+    session: str = ""
     level: Level = "warning"
 
 
@@ -177,6 +196,8 @@ class Held(_Event, frozen=True):
     host: str
     reply: str
     attempts: int
+    identity: str = ""
+    session: str = ""
     level: Level = "error"
 
 
@@ -191,6 +212,8 @@ class Failed(_Event, frozen=True):
     attempts: int
     report: str
     """Who has been told, or why nobody."""
+    identity: str = ""
+    session: str = ""
     level: Level = "error"
 
 
@@ -603,6 +626,44 @@ class Fault(_Event, frozen=True):
     level: Level = "error"
 
 
+class HistoryDropped(_Event, frozen=True):
+    """The history's disk was too slow, or failed: so many steps are missing there; mail went on."""
+
+    steps: int
+    reason: str
+    level: Level = "warning"
+
+
+class HistoryMovedAside(_Event, frozen=True):
+    """The history's file was damaged or gone: a new one was begun."""
+
+    path: str
+    aside: str
+    """Where the damaged one is now; empty when it was gone."""
+    reason: str
+    level: Level = "error"
+
+
+class HistoryErased(_Event, frozen=True):
+    """Somebody erased a person from the history (`trace erase`)."""
+
+    by: str
+    """Which user of this machine."""
+    person: str
+    """A keyed hash of the address: the log is not to keep what the history forgot."""
+    mails: int
+    steps: int
+    level: Level = "warning"
+
+
+class HistorySize(_Event, frozen=True):
+    """How much the history holds, sampled for the metrics."""
+
+    rows: int
+    size: int
+    level: Level = "debug"
+
+
 class LogDropped(_Event, frozen=True):
     """The log's reader was too slow: so many lines are missing here."""
 
@@ -620,6 +681,7 @@ Event = (
     | SpoofingSuspected
     | AlignmentUnknown
     | SigningFailed
+    | MailQueued
     | Delivered
     | Deferred
     | Held
@@ -664,6 +726,10 @@ Event = (
     | Waiting
     | ProcessFailed
     | Fault
+    | HistoryDropped
+    | HistoryMovedAside
+    | HistoryErased
+    | HistorySize
     | LogDropped
 )
 

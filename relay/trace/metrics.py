@@ -34,6 +34,7 @@ COUNTERS = {
     "spool_refusals": "Times the spool began to take no new mail.",
     "recipients_suppressed": "Addresses that failed for good, for which no mail is taken for a time.",
     "records_quarantined": "Damaged spool records moved aside.",
+    "history_dropped": "Steps that the history does not have, because its disk was too slow or failed.",
 }
 LABELLED = {
     "deliveries": ("route", "Transactions that a next hop took."),
@@ -80,6 +81,8 @@ GAUGES = {
     "lanes_throttled": "Lanes in which mail waits for a limit.",
     "breakers_open": "Mailboxes, routes, hosts and the like that have stopped for a trouble.",
     "suspensions": "Routes, mailboxes, campaigns and domains that somebody has suspended.",
+    "history_rows": "Steps in the history.",
+    "history_bytes": "Size of the history, without free pages.",
     "spool_refusing": "1 while the spool takes no new mail.",
 }
 

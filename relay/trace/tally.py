@@ -195,6 +195,13 @@ class Tally:
         gauges["breakers_open"] = event.stopped
         gauges["suspensions"] = event.suspended
 
+    def _history_dropped(self, event: events.HistoryDropped) -> None:
+        self._add("history_dropped", event.steps)
+
+    def _history_size(self, event: events.HistorySize) -> None:
+        self.counts.gauges["history_rows"] = event.rows
+        self.counts.gauges["history_bytes"] = event.size
+
     def _process_ended(self, event: events.ProcessEnded) -> None:
         self._add_labelled("processes_ended", event.role)
 
@@ -230,5 +237,7 @@ class Tally:
         events.SpoolTrouble: _spool_trouble,
         events.RecordQuarantined: _record_quarantined,
         events.QueueDepth: _queue_depth,
+        events.HistoryDropped: _history_dropped,
+        events.HistorySize: _history_size,
         events.ProcessEnded: _process_ended,
     }

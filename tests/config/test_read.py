@@ -22,6 +22,7 @@ from relay.receive.options import LOOPBACK, Limits, ListenerTls
 from relay.route.match import Match
 from relay.route.route import Credentials, Route, TlsMode
 from relay.spool.options import SpoolOptions
+from relay.trace.history.options import HistoryOptions
 from tests.fakes.certificate import Authority
 
 LEAST = """
@@ -368,6 +369,7 @@ retry_factor = 3
         (ReportOptions, ReportTable, {"hostname"}),
         (Route, model.RouteTable, {"credentials", "limits", "mailboxes", "mailbox_rules", "matches"}),
         (Match, MatchTable, set[str]()),
+        (HistoryOptions, model.HistoryTable, set[str]()),
     ],
 )
 def test_every_option_has_a_key(options: type, table: type[Table], elsewhere: set[str]) -> None:

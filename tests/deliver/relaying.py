@@ -139,6 +139,7 @@ async def relaying(
     later: CallLater | None = None,
     acted_at: float = 0.0,
     report: ReportOptions | None = None,
+    told_to: int | None = None,
     **options: object,
 ) -> AsyncIterator[Relaying]:
     """A deliverer at work; `before` may fill the spool first, `committing` stand before the committer,
@@ -164,6 +165,7 @@ async def relaying(
         tenant=tenant,
         acted_at=acted_at,
         report=report,
+        told_to=told_to,
     )
     await relay.deliverer.start()
     try:

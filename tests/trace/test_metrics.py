@@ -51,6 +51,8 @@ EVERY_EVENT: list[events.Event] = [
     events.QueueRebuilt(queued=1, held=0, damaged=0, seconds=0.1),
     events.QueueDepth(ready=7, deferred=3, held=1, connections=2, oldest_seconds=9.0),
     events.CredentialEnds(credential="certificate of the route r", at=1_900_000_000.0),
+    events.HistoryDropped(steps=4, reason="the disk is slow"),
+    events.HistorySize(rows=10, size=4096),
     events.ProcessStarted(role="receiver-0"),
     events.ProcessEnded(role="receiver-0", status=1, restart_in=0.1),
     events.Ready(listeners=("l",)),

@@ -1,0 +1,52 @@
+"""`trace erase`: one person's rows, after a question."""
+
+import getpass
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import typer
+from msgspec import Struct
+
+from relay.cli.trace_find import history_of
+from relay.cli.trace_show import printable
+from relay.process.exits import Exit
+from relay.trace.history import erasure
+
+
+class Line(Struct):
+    """For programs."""
+
+    mails: int
+    steps: int
+
+
+def run(path: Path, address: str, *, is_sure: bool, as_json: bool) -> Exit:
+    """Count, ask, erase."""
+    if "@" not in address[1:]:
+        raise typer.BadParameter(f"{address!r}: write one address, such as someone@example.com")
+    history = history_of(path)
+    there = erasure.count(history, address)
+    if not is_sure:
+        typer.echo(f"{there.mails:,} mails name {printable(address)}, with {there.steps:,} steps.", err=True)
+        typer.confirm("Erase them for good?", abort=True, err=True)
+    erased = erasure.erase(history, address, _who(), time.time())
+    if as_json:
+        print(msgspec.json.encode(Line(erased.mails, erased.steps)).decode())
+    else:
+        print(
+            f"Erased from the history: {erased.mails:,} mails, {erased.steps:,} steps. The log says so too."
+        )
+        print("Not touched: mail in the queue, logs and metrics written before, and backups of the file.")
+    return Exit.OK
+
+
+def _who() -> str:
+    """The user, and who he was before sudo."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = f"uid {os.getuid()}"
+    before = os.environ.get("SUDO_USER", "")
+    return f"{name} (sudo, {before})" if before.isprintable() and before else name

@@ -1,0 +1,127 @@
+"""One person's rows, gone: what was sent to an address, and what came from it.
+
+Beside a relay that writes: a slice takes the file for some milliseconds. What was erased
+is overwritten in the file (`secure_delete`), the WAL is emptied afterwards. That it was
+done stays, with a keyed hash of the address; the relay tells it in its log.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.trace.history import database, removal
+from relay.trace.history.database import Connection
+from relay.trace.history.options import HistoryError, Kept
+from relay.trace.history.privacy import Privacy
+
+SLICE = 200
+"""Mails of one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What there was."""
+
+    mails: int
+    """Mails that named the person; those to others as well stay, without the person."""
+    steps: int
+
+
+def count(path: Path, address: str) -> Erased:
+    """What an erasure would take; HistoryError."""
+    with database.reading(path) as connection:
+        mails = steps = 0
+        for person in _people(connection, address):
+            mails += _count(connection, "SELECT count(*) FROM recipients WHERE person = ?", person)
+            mails += _count(connection, "SELECT count(*) FROM mails WHERE sender = ?", person)
+            steps += _count(
+                connection,
+                "SELECT count(*) FROM recipients r JOIN steps s ON s.mail = r.mail AND s.person = r.person "
+                "WHERE r.person = ?",
+                person,
+            )
+            steps += _count(
+                connection,
+                "SELECT count(*) FROM mails m JOIN steps s ON s.mail = m.id WHERE m.sender = ?",
+                person,
+            )
+        return Erased(mails, steps)
+
+
+def erase(path: Path, address: str, by: str, now: float) -> Erased:
+    """Take the person out; HistoryError."""
+    if not path.exists():
+        raise HistoryError(f"{path}: {database.ABSENT}")
+    try:
+        connection = database.open_writer(path)
+    except database.Error as error:
+        raise HistoryError(f"{path}: cannot be opened: {error}") from None
+    try:
+        return _erase(connection, address, by, now)
+    except database.Error as error:
+        raise HistoryError(f"{path}: not all was erased, try again: {error}") from None
+    finally:
+        connection.close()
+
+
+def _erase(connection: Connection, address: str, by: str, now: float) -> Erased:
+    mails = steps = 0
+    for person in _people(connection, address):
+        while ids := _some(connection, "SELECT id FROM mails WHERE sender = ? LIMIT ?", person):
+            with database.transaction(connection):
+                steps += removal.remove_mails(connection, ids)
+            mails += len(ids)
+        while ids := _some(connection, "SELECT mail FROM recipients WHERE person = ? LIMIT ?", person):
+            with database.transaction(connection):
+                steps += sum(_without(connection, id, person, address) for id in ids)
+            mails += len(ids)
+        with database.transaction(connection):
+            removal.remove_orphans(connection, {person})
+    hashed = Privacy(Kept.HASHED, database.key_of(connection)).hashed(address).partition("@")[0]
+    with database.transaction(connection):
+        connection.execute(
+            "INSERT INTO erasures (time, by, person, mails, steps) VALUES (?, ?, ?, ?, ?)",
+            (int(now * 1000), by, hashed, mails, steps),
+        )
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return Erased(mails, steps)
+
+
+def _without(connection: Connection, id: int, person: int, address: str) -> int:
+    """One mail without one of its recipients; how many steps went."""
+    connection.execute("DELETE FROM recipients WHERE mail = ? AND person = ?", (id, person))
+    if connection.execute("SELECT 1 FROM recipients WHERE mail = ? LIMIT 1", (id,)).fetchone() is None:
+        return removal.remove_mails(connection, [id])
+    steps = connection.execute("DELETE FROM steps WHERE mail = ? AND person = ?", (id, person)).rowcount
+    # A refusal of the whole mail stands with its other recipients too, and may name this one.
+    for step, parts in connection.execute(
+        "SELECT id, parts FROM steps WHERE mail = ? AND parts LIKE '%@%'", (id,)
+    ).fetchall():
+        if address.lower() in parts.lower():
+            connection.execute(
+                "UPDATE steps SET parts = ?, mark = NULL WHERE id = ?",
+                (_struck(parts, address), step),
+            )
+    return steps
+
+
+def _struck(parts: str, address: str) -> str:
+    at = parts.lower().find(address.lower())
+    while at != -1:
+        parts = parts[:at] + "(erased)" + parts[at + len(address) :]
+        at = parts.lower().find(address.lower())
+    return parts
+
+
+def _people(connection: Connection, address: str) -> list[int]:
+    """Numbers of the address, in the forms that it may have."""
+    forms = Privacy(Kept.FULL, database.key_of(connection)).forms(address)
+    rows = connection.execute("SELECT id FROM people WHERE address IN (?, ?)", forms)
+    return [row[0] for row in rows.fetchall()]
+
+
+def _some(connection: Connection, select: str, person: int) -> list[int]:
+    return [row[0] for row in connection.execute(select, (person, SLICE)).fetchall()]
+
+
+def _count(connection: Connection, select: str, person: int) -> int:
+    return int(connection.execute(select, (person,)).fetchone()[0])

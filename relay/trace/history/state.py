@@ -1,0 +1,34 @@
+"""What can happen to a mail, and where a recipient stands after it: numbers of the history, words for people."""
+
+from enum import IntEnum
+
+
+class State(IntEnum):
+    """Written in the file: a number never gets another meaning."""
+
+    WAITING = 0
+    """In the queue; nobody has tried it yet."""
+    DELIVERED = 1
+    DEFERRED = 2
+    HELD = 3
+    UNCERTAIN = 4
+    """A step only: what becomes of the recipients is the next one."""
+    FAILED = 5
+    SPILLED = 6
+    """Likewise: it goes on by another route."""
+    REPORTED = 7
+    """Likewise: a mail of our own tells the sender."""
+
+    @property
+    def word(self) -> str:
+        """As commands and documents call it."""
+        return self.name.lower()
+
+
+OUTCOMES = {
+    state.word: state
+    for state in (
+        State.WAITING, State.DELIVERED, State.DEFERRED, State.HELD, State.UNCERTAIN, State.FAILED
+    )
+}  # fmt: skip
+"""What can be asked for."""
