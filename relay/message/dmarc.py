@@ -1,7 +1,6 @@
-"""What a domain's DMARC record asks for, and what is aligned with it (RFC 7489).
+"""What a domain's DMARC record asks for, and what is aligned with it (RFC 9989).
 
-The organizational domain is found by the tree walk of DMARCbis (draft-ietf-dmarc-dmarcbis
-section 4.10): the highest domain above the author's that publishes a record. So no list of
+The organizational domain is found by the tree walk (section 4.10): the highest domain above the author's that publishes a record. So no list of
 public suffixes is needed, which would be a dependency, and old the day after.
 """
 
@@ -53,7 +52,7 @@ NOTHING = Demand()
 
 
 def parse(texts: tuple[bytes, ...]) -> Record | None:
-    """The record among the TXT records of a name; None: none, or several, which count as none (RFC 7489 section 6.6.3)."""
+    """The record among the TXT records of a name; None: none, or several, which count as none (RFC 9989 section 4.10)."""
     found = [text for text in texts if text.split(b";", 1)[0].replace(b" ", b"") == b"v=DMARC1"]
     if len(found) != 1:
         return None
@@ -80,17 +79,22 @@ def walk(domain: str) -> list[str]:
 
 def demand(domain: str, records: Mapping[str, Record]) -> Demand:
     """What is asked of mail from this domain; `records` are those that the walk found."""
-    own, organization = records.get(domain), domain
-    for each in walk(domain):
+    own, organization, suffix = records.get(domain), domain, None
+    walked = walk(domain)
+    for index, each in enumerate(walked):
         record = records.get(each)
-        if record is None or (record.psd == b"y" and each != domain):
+        if record is None:
             continue
+        if record.psd == b"y" and index:
+            # A public suffix is nobody's organization: that is one below, and heeds it when it says nothing itself.
+            organization, suffix = walked[index - 1], record
+            break
         organization = each
         if record.psd == b"n":
             break
     if own is not None:
         return Demand(own.policy in _WANTING, organization, own.strict_dkim, own.strict_spf)
-    above = records.get(organization)
+    above = records.get(organization) or suffix
     if above is None:
         return NOTHING
     return Demand(above.subdomain_policy in _WANTING, organization, above.strict_dkim, above.strict_spf)

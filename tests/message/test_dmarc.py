@@ -1,4 +1,4 @@
-"""What a DMARC record asks for, and what is aligned (RFC 7489, tree walk of DMARCbis)."""
+"""What a DMARC record asks for, and what is aligned (RFC 9989)."""
 
 import pytest
 
@@ -58,7 +58,9 @@ REJECT, NONE = Record(b"reject", b"reject"), Record(b"none", b"none")
         ("a.contoso.com", {"a.contoso.com": Record(b"reject", b"none", psd=b"n"), "contoso.com": NONE}, Demand(True, "a.contoso.com")),
         # A public suffix is nobody's organization.
         ("a.contoso.bank", {"contoso.bank": NONE, "bank": Record(b"reject", b"reject", psd=b"y")}, Demand(False, "contoso.bank")),
-        ("contoso.bank", {"bank": Record(b"reject", b"reject", psd=b"y")}, NOTHING),
+        ("contoso.bank", {"bank": Record(b"reject", b"reject", psd=b"y")}, Demand(True, "contoso.bank")),
+        ("a.contoso.bank", {"bank": Record(b"none", b"reject", psd=b"y")}, Demand(True, "contoso.bank")),
+        ("bank", {"bank": Record(b"reject", b"none", psd=b"y")}, Demand(True, "bank")),
     ],
 )  # fmt: skip
 def test_what_is_asked(domain: str, records: dict[str, Record], wanted: Demand) -> None:
