@@ -10,6 +10,7 @@ import pytest
 from relay.config.options import key_of
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
+from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Limits
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
@@ -22,6 +23,7 @@ OPTIONS = {
     "deliver": DelivererOptions,
     "route": Route,
     "report": ReportOptions,
+    "brakes": BrakeOptions,
 }
 LIMIT_ROW = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,]+)(?: [a-z ]+)? \|", re.MULTILINE)
 
@@ -70,11 +72,11 @@ def test_limits_stand_with_their_defaults() -> None:
     assert wrong == {}
 
 
-@pytest.mark.parametrize("table", ["limits", "spool"])
+@pytest.mark.parametrize("table", ["limits", "brakes", "spool"])
 def test_every_limit_is_listed(table: str) -> None:
     listed = {key for of, key, _ in LIMIT_ROW.findall((ROOT / "docs/limits.md").read_text()) if of == table}
-    # Neither can be met by a client or a mail: one is a reserve, the other a period.
-    assert defaults(table).keys() - listed <= {"ballast", "check_interval"}
+    # None can be met by a client or a mail: a reserve, a period, and who is not braked.
+    assert defaults(table).keys() - listed <= {"ballast", "check_interval", "exempt"}
 
 
 def functions(file: Path) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from relay.config.brakes_table import BrakesTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
@@ -220,6 +221,7 @@ class File(Table):
     relay: RelayTable
     spool: SpoolTable
     limits: LimitsTable = LimitsTable()
+    brakes: BrakesTable = BrakesTable()
     deliver: DeliverTable = DeliverTable()
     control: ControlTable = ControlTable()
     console: ConsoleTable | None = None
@@ -238,6 +240,7 @@ TABLES: dict[str, type[Table]] = {
     "relay": RelayTable,
     "spool": SpoolTable,
     "limits": LimitsTable,
+    "brakes": BrakesTable,
     "deliver": DeliverTable,
     "control": ControlTable,
     "console": ConsoleTable,

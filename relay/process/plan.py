@@ -158,6 +158,7 @@ class Plan:
             clients=clients,
             tenant=configuration.tenant,
             spoofing=configuration.spoofing,
+            brakes=configuration.brakes.share(configuration.relay.receivers),
             acted_at=self._clock.now(),
             credentials=configuration.credentials if module == DELIVERER else (),
             control=configuration.control if module == DELIVERER else None,

@@ -209,6 +209,8 @@ class Server:
         elif isinstance(event, Login):
             self.login.is_done = reply.is_positive
             self._say(reply)
+            if reply.code == 421:
+                self.phase = Phase.CLOSED
             self._count_error(reply.is_permanent)
         elif isinstance(event, XClient):
             if reply.is_positive:
