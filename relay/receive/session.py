@@ -62,7 +62,7 @@ class Session(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_active_at", "_body_hash", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
-        "_eof", "_held", "_inbox", "_incoming", "_late", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
+        "_eof", "_held", "_inbox", "_incoming", "_late", "_line_at", "_lines", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
         "_recipients", "_rule", "_sender", "_server", "_since", "_started", "_transaction_since", "_transport", "_unwritable",
         "_visitor",
     )  # fmt: skip
@@ -99,6 +99,9 @@ class Session(asyncio.BufferedProtocol):
         """An answer that is held back, and until when; what is pipelined behind it waits."""
         # Times on the clock of `common.now`; 0 is never.
         self._started = self._active_at = common.now
+        self._line_at = 0.0
+        """When the last line was whole, or nothing of the next one was there."""
+        self._lines = 0
         self._since = 0.0
         self._transaction_since = 0.0
         self._content_since = 0.0
@@ -422,6 +425,9 @@ class Session(asyncio.BufferedProtocol):
         if server.phase is Phase.CLOSED:
             start = inbox.end
         inbox.keep(start, wants_large=server.is_reading_content)
+        if not inbox.end or server.lines != self._lines:
+            self._lines = server.lines
+            self._line_at = self._common.now
         self._pause(inbox.is_full or (self._incoming is not None and self._incoming.is_congested))
 
     def _pause(self, wanted: bool) -> None:
@@ -527,9 +533,11 @@ class Session(asyncio.BufferedProtocol):
 
     def _sweep_client(self, now: float) -> None:
         """The client is to speak: has it been silent or slow for too long?"""
+        is_within_line = self._inbox.end and not self._server.is_reading_content
         reply = policy.judge_pace(
             self._common.limits,
             now - self._active_at,
+            now - self._line_at if is_within_line else 0.0,
             now - self._transaction_since if self._transaction_since else 0.0,
             now - self._content_since if self._content_since else 0.0,
             self._received - self._content_base,

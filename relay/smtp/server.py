@@ -88,7 +88,7 @@ class Server:
 
     __slots__ = (
         "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for",
-        "helo", "is_chunked", "is_extended", "is_tls", "login", "mail", "mails", "offers_xclient", "phase", "position",
+        "helo", "is_chunked", "is_extended", "is_tls", "lines", "login", "mail", "mails", "offers_xclient", "phase", "position",
         "recipients", "refused", "said_quit",
     )  # fmt: skip
 
@@ -108,6 +108,8 @@ class Server:
         self._overlong = False
         self._waiting_for: Event | None = None
         self.phase = Phase.COMMAND
+        self.lines = 0
+        """Whole lines of commands and logins that were taken."""
         self.position = 0
         """Index of the first byte that `next_event` has not taken."""
         self.is_tls = is_tls
@@ -234,6 +236,7 @@ class Server:
     # Command lines
 
     def _take_line(self, line: bytes, more_follows: bool) -> Event | None:
+        self.lines += 1
         if not line.endswith(b"\r"):
             # Whoever ends lines so cannot be told apart from one who smuggles: read no more.
             self.close(Reply(500, "5.5.2", "A command ends with CRLF, not with a bare LF"))

@@ -12,6 +12,9 @@ from relay.smtp.command import parse_rcpt as rcpt
 from relay.smtp.reply import Reply
 from relay.smtp.xclient import XClient, parse_xclient
 
+_CONTROLS = {*range(32), 127}
+_ASCII = bytes(octet if octet < 128 else 63 for octet in range(256))
+
 
 def check(data: bytes) -> None:
     """One line, read as each of the three."""
@@ -27,6 +30,7 @@ def check(data: bytes) -> None:
                 _check_address(command.recipient, True)
                 assert command.recipient and len(command.orcpt) <= MAX_ORCPT
                 assert not set(command.orcpt) & set(b" <>\x7f\t") - set(b"<>")
+                assert not set(decode_xtext(command.orcpt.partition(b";")[2].translate(_ASCII))) & _CONTROLS
                 assert command.notify.replace(b",", b"").isupper() or not command.notify
             case Reply():
                 assert command.is_permanent and b"\n" not in command.encode()[:-2]
