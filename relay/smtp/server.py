@@ -31,7 +31,7 @@ from relay.smtp.command import (
     parse_rcpt,
 )
 from relay.smtp.content import ContentReader
-from relay.smtp.extension import Extensions, ehlo_reply
+from relay.smtp.extension import Extensions, ehlo_lines
 from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import Doorkeeper, Login, Step
 from relay.smtp.xclient import XClient, parse_xclient
@@ -350,10 +350,10 @@ class Server:
                 options.mails_per_session,
                 options.recipients_per_message,
                 starttls,
-                self.login.offered(is_tls=self.is_tls),
+                tuple(self.login.offered(is_tls=self.is_tls)),
                 self.offers_xclient,
             )
-            self._say(ehlo_reply(options.hostname, name.decode(), limits))
+            self._out.append(ehlo_lines(options.hostname, name.decode(), limits))
         else:
             self._say(Reply(250, "", options.hostname))
         # RFC 5321 section 4.1.4: EHLO in the middle of a session clears all state, as RSET does.
