@@ -48,8 +48,9 @@ def test_every_link_leads_to_a_file(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_every_test_that_is_named_exists() -> None:
-    named = set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / "docs/durability.md").read_text()))
+@pytest.mark.parametrize("document", ["durability", "security"])
+def test_every_test_that_is_named_exists(document: str) -> None:
+    named = set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / f"docs/{document}.md").read_text()))
     assert named
     missing = [f"{file}::{name}" for file, name in sorted(named) if name not in functions(ROOT / file)]
     assert missing == []
