@@ -356,10 +356,13 @@ class Session(asyncio.BufferedProtocol):
         origin = self._origin
         refusal = self._common.allowance.judge_recipient(origin, command.recipient, len(self._recipients))
         if refusal is not None:
-            self._server.answer(refusal)
+            self._refuse_recipient(refusal)
             return
         found = self._common.routes.possible(self._sender, command.recipient, origin.client, origin.account)
         reply = policy.judge_recipient(found, mail.size)
+        if reply.is_permanent:
+            self._refuse_recipient(reply)
+            return
         suppression = self._common.suppression
         if reply is policy.RECIPIENT_OK and suppression is not None:
             reply = policy.judge_suppressed(suppression.of(command.recipient))
@@ -367,6 +370,10 @@ class Session(asyncio.BufferedProtocol):
             self._recipients.append(
                 Recipient(command.recipient, found.route.name, command.notify, command.orcpt)
             )
+        self._server.answer(reply)
+
+    def _refuse_recipient(self, reply: Reply) -> None:
+        """It may have been tried out. One that we sent to and stopped sending to is no guess, nor is a quota."""
         if reply.is_permanent:
             self._answer(reply, self._common.brakes.recipient_refused(self._client, self._common.now))
         else:
