@@ -91,10 +91,20 @@ class _Line(msgspec.Struct):
 
 @contextmanager
 def m365_relay(
-    folder: Path, sink: int, pem: Pem | None, receivers: int = 0, dkim: str = ""
+    folder: Path,
+    sink: int,
+    pem: Pem | None,
+    receivers: int = 0,
+    dkim: str = "",
+    *,
+    listener: str = "",
+    route: str = 'tls = "none"\n',
+    rest: str = "",
 ) -> Iterator[Running]:
-    """This project's relay, as installed beside the Python that runs this; `dkim` is a key of DKIM or empty."""
-    listener, route = "", 'tls = "none"\n'
+    """This project's relay, as installed beside the Python that runs this; `dkim` is a key of DKIM or empty.
+
+    `listener`, `route` and `rest` are further lines of the configuration.
+    """
     if pem is not None:
         listener = f'tls = "starttls"\ncertificate = "{pem.both}"\nkey = "{pem.both}"\n'
         route = f'tls = "required"\nca_file = "{pem.authority}"\n'
@@ -108,6 +118,7 @@ def m365_relay(
             route_tls=route,
         )
         + (_dkim(folder, DKIM[dkim]) if dkim else "")
+        + rest
     )
     log = folder / "relay.log"
     command = [sys.executable, "-m", "relay.cli.main", "serve", "--config", str(config)]

@@ -10,6 +10,7 @@ import pytest
 from relay.config.options import key_of
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
+from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Limits
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
@@ -23,6 +24,7 @@ OPTIONS = {
     "deliver": DelivererOptions,
     "route": Route,
     "report": ReportOptions,
+    "brakes": BrakeOptions,
     "history": HistoryOptions,
 }
 LIMIT_ROW = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,]+)(?: [a-z ]+)? \|", re.MULTILINE)
@@ -48,8 +50,9 @@ def test_every_link_leads_to_a_file(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_every_test_that_is_named_exists() -> None:
-    named = set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / "docs/durability.md").read_text()))
+@pytest.mark.parametrize("document", ["durability", "security"])
+def test_every_test_that_is_named_exists(document: str) -> None:
+    named = set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / f"docs/{document}.md").read_text()))
     assert named
     missing = [f"{file}::{name}" for file, name in sorted(named) if name not in functions(ROOT / file)]
     assert missing == []
@@ -72,11 +75,12 @@ def test_limits_stand_with_their_defaults() -> None:
     assert wrong == {}
 
 
-@pytest.mark.parametrize("table", ["limits", "spool", "history"])
+@pytest.mark.parametrize("table", ["limits", "brakes", "spool", "history"])
 def test_every_limit_is_listed(table: str) -> None:
     listed = {key for of, key, _ in LIMIT_ROW.findall((ROOT / "docs/limits.md").read_text()) if of == table}
-    # None can be met by a client or a mail: a reserve, a period, what is kept.
-    assert defaults(table).keys() - listed <= {"ballast", "check_interval", "enabled", "recipients"}
+    # None can be met by a client or a mail: a reserve, a period, who is not braked, what is kept.
+    others = {"ballast", "check_interval", "exempt", "enabled", "recipients"}
+    assert defaults(table).keys() - listed <= others
 
 
 def functions(file: Path) -> set[str]:

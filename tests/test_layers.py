@@ -34,6 +34,8 @@ IO_FREE_FILES = [
     "receive/policy.py",
     "receive/intake.py",
     "receive/rewrite.py",
+    "receive/brake.py",
+    "receive/brake_memory.py",
     "deliver/outcome.py",
     "deliver/order.py",
     "control/request.py",

@@ -79,6 +79,7 @@ def in_force(configuration: Configuration) -> list[Row]:
     rows += dkim_rows(configuration.dkim, time.time())
     rows += client_rows(configuration.clients)
     rows += _rows("limits", configuration.limits, ())
+    rows += _rows("brakes", configuration.brakes, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
     control = configuration.control
     rows += [("control.path", str(control.path)), ("control.mode", f"{control.mode:04o}")]

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from relay.config.brakes import build_brakes
 from relay.config.client import build_clients, check_named
 from relay.config.configuration import Configuration, ConsoleOptions, RelayOptions
 from relay.config.control import SOCKET_PATH_MAX, build_control
@@ -69,6 +70,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         credentials=expiry.soonest(found.credentials),
         clients=clients,
         spoofing=build_spoofing(found, file.spoofing, tenant),
+        brakes=build_brakes(file.brakes),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

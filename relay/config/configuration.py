@@ -8,6 +8,7 @@ from relay.deliver.report_options import ReportOptions
 from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.expiry import Credential
+from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOptions
 from relay.route.route import Route
 from relay.route.tenant import Tenant
@@ -87,6 +88,7 @@ class Configuration:
     rewrites: tuple[Rewrite, ...] = ()
     clients: Clients = field(default_factory=Clients)
     spoofing: SpoofingOptions = field(default_factory=SpoofingOptions)
+    brakes: BrakeOptions = field(default_factory=BrakeOptions)
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

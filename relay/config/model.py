@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from relay.config.brakes_table import BrakesTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
@@ -232,6 +233,7 @@ class File(Table):
     relay: RelayTable
     spool: SpoolTable
     limits: LimitsTable = LimitsTable()
+    brakes: BrakesTable = BrakesTable()
     deliver: DeliverTable = DeliverTable()
     control: ControlTable = ControlTable()
     history: HistoryTable = HistoryTable()
@@ -251,6 +253,7 @@ TABLES: dict[str, type[Table]] = {
     "relay": RelayTable,
     "spool": SpoolTable,
     "limits": LimitsTable,
+    "brakes": BrakesTable,
     "deliver": DeliverTable,
     "control": ControlTable,
     "history": HistoryTable,

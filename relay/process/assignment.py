@@ -18,6 +18,7 @@ from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
 from relay.identity.expiry import Credential
+from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOptions
 from relay.route.route import Route, Withheld
 from relay.route.tenant import Tenant
@@ -60,6 +61,7 @@ class Assignment(Struct, frozen=True):
     """Likewise: whom nobody logs in to holds no hashes."""
     tenant: Tenant = Tenant()
     spoofing: SpoofingOptions = SpoofingOptions()
+    brakes: BrakeOptions = BrakeOptions()
     acted_at: float = 0.0
     """When the administrator started or reloaded the relay, seconds since the epoch."""
     credentials: tuple[Credential, ...] = ()

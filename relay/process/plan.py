@@ -158,6 +158,7 @@ class Plan:
             clients=clients,
             tenant=configuration.tenant,
             spoofing=configuration.spoofing,
+            brakes=configuration.brakes.share(configuration.relay.receivers),
             acted_at=self._clock.now(),
             history=configuration.history if module == DELIVERER and configuration.history.enabled else None,
             credentials=configuration.credentials if module == DELIVERER else (),

@@ -52,6 +52,7 @@ async def work(life: Life) -> None:
             told.clients,
             told.tenant,
             told.spoofing,
+            told.brakes,
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
         RouteTable(told.routes, told.tenant, told.clients.bounds()),

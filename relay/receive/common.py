@@ -16,6 +16,7 @@ from relay.message.queue_id import QueueIdSource
 from relay.receive import policy
 from relay.receive.alignment import Alignment
 from relay.receive.allowance import Allowance
+from relay.receive.brake import Brakes
 from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
 from relay.receive.logins import Logins
@@ -93,6 +94,7 @@ class Common:
             demands = Demands(look_up, self.spawn, clock, lambda *why: record(AlignmentUnknown(*why)))
             self.alignment = Alignment(options.spoofing.alignment, demands, keys, record)
         self.allowance = Allowance(options.tenant, usage or OwnUsage(), clock)
+        self.brakes = Brakes(options.brakes)
         self.record = record
         self.clock = clock
         self.ids = QueueIdSource(options.slot, clock)
@@ -116,12 +118,12 @@ class Common:
         task.add_done_callback(self.tasks.discard)
 
     def refusal(self, client: str) -> Reply | None:
-        """The reply for a client that there is no room for, or None."""
+        """The reply for a client that there is no room for, or that is braked; None for all others."""
         if len(self.sessions) >= self.limits.connections:
             return policy.TOO_MANY_CONNECTIONS
         if self._per_address[client] >= self.limits.connections_per_address:
             return policy.TOO_MANY_FROM_ADDRESS
-        return None
+        return self.brakes.refusal(client, self.now)
 
     def add(self, session: "Session", client: str) -> None:
         """It is connected, welcome or not."""

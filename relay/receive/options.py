@@ -5,6 +5,7 @@ from enum import Enum
 
 from relay.identity.client import Clients
 from relay.message.priority import Priority
+from relay.receive.brake_options import BrakeOptions
 from relay.route.tenant import Tenant
 from relay.smtp.server import ServerOptions
 from relay.spool.change import MAX_RECORD_BYTES
@@ -189,6 +190,7 @@ class ReceiverOptions:
     clients: Clients = field(default_factory=Clients)
     tenant: Tenant = field(default_factory=Tenant)
     spoofing: SpoofingOptions = field(default_factory=SpoofingOptions)
+    brakes: BrakeOptions = field(default_factory=BrakeOptions)
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

@@ -101,10 +101,11 @@ def judge_commit(error: SpoolError) -> Reply:
 
 
 def judge_pace(
-    limits: Limits, idle_s: float, transaction_s: float, content_s: float, content_bytes: int
+    limits: Limits, idle_s: float, line_s: float, transaction_s: float, content_s: float, content_bytes: int
 ) -> Reply | None:
     """A client we wait for: is it too slow? None: it may go on. Times are 0 for what has not begun."""
-    if idle_s > limits.idle_timeout_s:
+    # A byte now and then is no sign of life: a line that has begun must end as soon as one must begin.
+    if idle_s > limits.idle_timeout_s or line_s > limits.idle_timeout_s:
         return IDLE
     if transaction_s > limits.transaction_timeout_s:
         return TRANSACTION_TOO_LONG

@@ -18,10 +18,11 @@ from typing import cast
 from relay.message.envelope import Recipient
 from relay.receive import policy
 from relay.receive.accept import Origin
+from relay.receive.brake import BANNED, TOO_FAST, Brake, Braked
 from relay.receive.buffers import Inbox
 from relay.receive.common import Common
 from relay.receive.incoming import Incoming
-from relay.receive.logins import WELCOME, Granted, Verdict, login_event
+from relay.receive.logins import BUSY, WELCOME, Granted, Verdict, login_event
 from relay.receive.options import Auth, ListenerOptions, ListenerTls
 from relay.receive.rewrite import Rule
 from relay.receive.visitor import Access, Visitor
@@ -33,7 +34,7 @@ from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
 from relay.smtp.xclient import XClient
 from relay.spool.change import MAX_RECORD_BYTES
 from relay.tls import ServerContext, describe, explain, peer_certificate
-from relay.trace.event import CommandRefused, SessionEnded, SessionRefused
+from relay.trace.event import ClientBraked, CommandRefused, Level, SessionEnded, SessionRefused
 
 LINGER_S = 3.0
 """After a refusal we read on so long: closing with bytes unread sends a reset, which can overtake the reply."""
@@ -61,7 +62,7 @@ class Session(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_active_at", "_body_hash", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
-        "_eof", "_held", "_inbox", "_incoming", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
+        "_eof", "_held", "_inbox", "_incoming", "_late", "_line_at", "_lines", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
         "_recipients", "_rule", "_sender", "_server", "_since", "_started", "_transaction_since", "_transport", "_unwritable",
         "_visitor",
     )  # fmt: skip
@@ -94,8 +95,13 @@ class Session(asyncio.BufferedProtocol):
         self._draining = False
         self._may_linger = True
         self._reason = ""
+        self._late: tuple[float, Reply] | None = None
+        """An answer that is held back, and until when; what is pipelined behind it waits."""
         # Times on the clock of `common.now`; 0 is never.
         self._started = self._active_at = common.now
+        self._line_at = 0.0
+        """When the last line was whole, or nothing of the next one was there."""
+        self._lines = 0
         self._since = 0.0
         self._transaction_since = 0.0
         self._content_since = 0.0
@@ -116,6 +122,9 @@ class Session(asyncio.BufferedProtocol):
         if refusal is not None:
             self._turn_away(refusal)
         else:
+            if not self._server.offers_xclient:
+                # A proxy's clients count, each for itself, once it has named them.
+                self._tell(self._common.brakes.connected(self._client, self._common.now))
             if self._listener.options.tls is ListenerTls.IMPLICIT:
                 self._secured(self._transport)
             self._server.greet()
@@ -198,6 +207,8 @@ class Session(asyncio.BufferedProtocol):
         if self._close_at:
             if now >= self._close_at:
                 self._abort()
+        elif self._late is not None:
+            self._answer_late(now)
         elif self._server.phase is Phase.ANSWER:
             if self._incoming is not None and now - self._since > self._common.limits.commit_deadline_s:
                 incoming, self._incoming = self._incoming, None
@@ -280,27 +291,59 @@ class Session(asyncio.BufferedProtocol):
                 self._answer_login(event, verdict)
                 self._advance()
 
+        if self._common.brakes.is_banned(self._client, self._common.now):
+            self._server.answer(BANNED)
+            return
         verdict = self._common.logins.judge(event, self._client, judged)
         if verdict is not None:
             self._answer_login(event, verdict)
 
     def _answer_login(self, event: Login, verdict: Verdict) -> None:
-        self._active_at = self._common.now
-        self._common.record(login_event(event, verdict, self._client, self._listener.options.name))
+        common, client, now = self._common, self._client, self._common.now
+        self._active_at = now
+        common.record(login_event(event, verdict, client, self._listener.options.name))
         if isinstance(verdict, Granted):
             self._visitor.logged_in(verdict.client)
-            self._server.answer(WELCOME)
+            self._answer(WELCOME, common.brakes.login_succeeded(client, event.username, now))
+        elif verdict.reply is BUSY:
+            self._server.answer(BUSY)
         else:
-            self._server.answer(verdict.reply)
+            brake = common.brakes.login_failed(client, event.username, event.password, now)
+            self._answer(verdict.reply, brake)
+
+    def _answer(self, reply: Reply, brake: Brake) -> None:
+        """Now, or as late as the brakes say."""
+        self._tell(brake.begun)
+        if brake.delay_s:
+            self._late = (self._common.now + brake.delay_s, brake.reply or reply)
+        else:
+            self._server.answer(brake.reply or reply)
+
+    def _answer_late(self, now: float) -> None:
+        assert self._late is not None
+        until, reply = self._late
+        if now >= until:
+            self._late = None
+            self._active_at = now
+            self._server.answer(reply)
+            self._advance()
+
+    def _tell(self, braked: Braked | None) -> None:
+        if braked is not None:
+            self._common.record(
+                ClientBraked(braked.source, self._listener.options.name, braked.reason, braked.seconds)
+            )
 
     def _speak_for(self, event: XClient) -> None:
         """A proxy names its client: as if that one had connected."""
         is_served = self._visitor.speaks_for(event.address)
         self._serve_address()
-        if is_served:
+        banned = self._common.brakes.refusal(self._client, self._common.now)
+        if is_served and banned is None:
+            self._tell(self._common.brakes.connected(self._client, self._common.now))
             self._server.answer(self._server.greeting)
         else:
-            self._turn_away(policy.CLIENT_NOT_ALLOWED)
+            self._turn_away(banned if is_served and banned else policy.CLIENT_NOT_ALLOWED)
 
     def _serve_address(self) -> None:
         self._client = self._origin.client = self._visitor.address
@@ -313,10 +356,13 @@ class Session(asyncio.BufferedProtocol):
         origin = self._origin
         refusal = self._common.allowance.judge_recipient(origin, command.recipient, len(self._recipients))
         if refusal is not None:
-            self._server.answer(refusal)
+            self._refuse_recipient(refusal)
             return
         found = self._common.routes.possible(self._sender, command.recipient, origin.client, origin.account)
         reply = policy.judge_recipient(found, mail.size)
+        if reply.is_permanent:
+            self._refuse_recipient(reply)
+            return
         suppression = self._common.suppression
         if reply is policy.RECIPIENT_OK and suppression is not None:
             reply = policy.judge_suppressed(suppression.of(command.recipient))
@@ -325,6 +371,13 @@ class Session(asyncio.BufferedProtocol):
                 Recipient(command.recipient, found.route.name, command.notify, command.orcpt)
             )
         self._server.answer(reply)
+
+    def _refuse_recipient(self, reply: Reply) -> None:
+        """It may have been tried out. One that we sent to and stopped sending to is no guess, nor is a quota."""
+        if reply.is_permanent:
+            self._answer(reply, self._common.brakes.recipient_refused(self._client, self._common.now))
+        else:
+            self._server.answer(reply)
 
     def _finish(self) -> None:
         """The mail's data is whole: bring it to the disk."""
@@ -379,6 +432,9 @@ class Session(asyncio.BufferedProtocol):
         if server.phase is Phase.CLOSED:
             start = inbox.end
         inbox.keep(start, wants_large=server.is_reading_content)
+        if not inbox.end or server.lines != self._lines:
+            self._lines = server.lines
+            self._line_at = self._common.now
         self._pause(inbox.is_full or (self._incoming is not None and self._incoming.is_congested))
 
     def _pause(self, wanted: bool) -> None:
@@ -459,7 +515,9 @@ class Session(asyncio.BufferedProtocol):
 
     def _turn_away(self, reply: Reply) -> None:
         self._reason = str(reply)
-        self._common.record(SessionRefused(self._client, self._listener.options.name, self._reason))
+        # Of a ban the log has been told already, once.
+        level: Level = "debug" if reply is BANNED or reply is TOO_FAST else "warning"
+        self._common.record(SessionRefused(self._client, self._listener.options.name, self._reason, level))
         self._server.close(reply)
         # Only who has spoken has bytes here that are unread; the others must not hold a connection any longer.
         self._may_linger = reply is policy.EARLY_TALKER
@@ -482,9 +540,11 @@ class Session(asyncio.BufferedProtocol):
 
     def _sweep_client(self, now: float) -> None:
         """The client is to speak: has it been silent or slow for too long?"""
+        is_within_line = self._inbox.end and not self._server.is_reading_content
         reply = policy.judge_pace(
             self._common.limits,
             now - self._active_at,
+            now - self._line_at if is_within_line else 0.0,
             now - self._transaction_since if self._transaction_since else 0.0,
             now - self._content_since if self._content_since else 0.0,
             self._received - self._content_base,

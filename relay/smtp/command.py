@@ -144,7 +144,7 @@ def _rcpt_with_parameters(recipient: bytes, text: bytes, is_utf8: bool) -> RcptC
         match key:
             case b"NOTIFY" if _is_notify(value.upper()):
                 notify = value.upper()
-            case b"ORCPT" if len(value) <= MAX_ORCPT and _ORCPT.fullmatch(value):
+            case b"ORCPT" if len(value) <= MAX_ORCPT and _ORCPT.fullmatch(value) and _hides_no_control(value):
                 orcpt = value
             case b"NOTIFY" | b"ORCPT":
                 return _bad_value(key)
@@ -180,6 +180,11 @@ def _is_printable_xtext(value: bytes) -> bool:
     if not _XTEXT.fullmatch(value):
         return False
     return all(32 <= byte < 127 for byte in decode_xtext(value))
+
+
+def _hides_no_control(value: bytes) -> bool:
+    """Decoded, it goes into a field of a report: a line end in it would make a field of its own."""
+    return b"+" not in value or all(32 <= int(code, 16) != 127 for code in _HEX.findall(value))
 
 
 def _bad_value(key: bytes) -> Reply:

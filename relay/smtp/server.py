@@ -31,7 +31,7 @@ from relay.smtp.command import (
     parse_rcpt,
 )
 from relay.smtp.content import ContentReader
-from relay.smtp.extension import Extensions, ehlo_reply
+from relay.smtp.extension import Extensions, ehlo_lines
 from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import Doorkeeper, Login, Step
 from relay.smtp.xclient import XClient, parse_xclient
@@ -88,7 +88,7 @@ class Server:
 
     __slots__ = (
         "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for",
-        "helo", "is_chunked", "is_extended", "is_tls", "login", "mail", "mails", "offers_xclient", "phase", "position",
+        "helo", "is_chunked", "is_extended", "is_tls", "lines", "login", "mail", "mails", "offers_xclient", "phase", "position",
         "recipients", "refused", "said_quit",
     )  # fmt: skip
 
@@ -108,6 +108,8 @@ class Server:
         self._overlong = False
         self._waiting_for: Event | None = None
         self.phase = Phase.COMMAND
+        self.lines = 0
+        """Whole lines of commands and logins that were taken."""
         self.position = 0
         """Index of the first byte that `next_event` has not taken."""
         self.is_tls = is_tls
@@ -209,6 +211,8 @@ class Server:
         elif isinstance(event, Login):
             self.login.is_done = reply.is_positive
             self._say(reply)
+            if reply.code == 421:
+                self.phase = Phase.CLOSED
             self._count_error(reply.is_permanent)
         elif isinstance(event, XClient):
             if reply.is_positive:
@@ -232,6 +236,7 @@ class Server:
     # Command lines
 
     def _take_line(self, line: bytes, more_follows: bool) -> Event | None:
+        self.lines += 1
         if not line.endswith(b"\r"):
             # Whoever ends lines so cannot be told apart from one who smuggles: read no more.
             self.close(Reply(500, "5.5.2", "A command ends with CRLF, not with a bare LF"))
@@ -345,10 +350,10 @@ class Server:
                 options.mails_per_session,
                 options.recipients_per_message,
                 starttls,
-                self.login.offered(is_tls=self.is_tls),
+                tuple(self.login.offered(is_tls=self.is_tls)),
                 self.offers_xclient,
             )
-            self._say(ehlo_reply(options.hostname, name.decode(), limits))
+            self._out.append(ehlo_lines(options.hostname, name.decode(), limits))
         else:
             self._say(Reply(250, "", options.hostname))
         # RFC 5321 section 4.1.4: EHLO in the middle of a session clears all state, as RSET does.

@@ -121,6 +121,19 @@ class AlignmentUnknown(_Event, frozen=True):
     level: Level = "warning"
 
 
+class ClientBraked(_Event, frozen=True):
+    """A client gets too much wrong and is held back or banned from now on."""
+
+    client: str
+    """Its address; its /64 in IPv6."""
+    listener: str
+    reason: str
+    """logins, name, recipients or connections."""
+    seconds: float
+    """For so long, if it does not go on."""
+    level: Level = "warning"
+
+
 class SigningFailed(_Event, frozen=True):
     """A mail from a domain with a DKIM policy could not be signed."""
 
@@ -680,6 +693,7 @@ Event = (
     | LoginFailed
     | SpoofingSuspected
     | AlignmentUnknown
+    | ClientBraked
     | SigningFailed
     | MailQueued
     | Delivered

@@ -62,6 +62,7 @@ LABELLED = {
     "logins": ("mechanism", "Logins of clients that succeeded."),
     "login_failures": ("reason", "Logins of clients that failed."),
     "spoofing_suspected": ("rule", "Mails that broke a rule about whose name they bear, and went on."),
+    "clients_braked": ("reason", "Times that a client began to be held back or banned."),
     "signing_failures": ("domain", "Mails that DKIM should sign and could not."),
     "processes_ended": ("role", "Child processes that ended."),
 }

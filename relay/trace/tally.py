@@ -101,6 +101,9 @@ class Tally:
     def _spoofing_suspected(self, event: events.SpoofingSuspected) -> None:
         self._add_labelled("spoofing_suspected", event.rule)
 
+    def _client_braked(self, event: events.ClientBraked) -> None:
+        self._add_labelled("clients_braked", event.reason)
+
     def _signing_failed(self, event: events.SigningFailed) -> None:
         self._add_labelled("signing_failures", event.domain)
 
@@ -211,6 +214,7 @@ class Tally:
         events.LoginSucceeded: _login_succeeded,
         events.LoginFailed: _login_failed,
         events.SpoofingSuspected: _spoofing_suspected,
+        events.ClientBraked: _client_braked,
         events.SigningFailed: _signing_failed,
         events.Delivered: _delivered,
         events.Deferred: _deferred,

@@ -15,6 +15,7 @@ from relay.identity.client import Clients
 from relay.identity.dkim import KeyRing
 from relay.identity.dmarc_dns import LookUp, Texts
 from relay.message.envelope import Envelope
+from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Limits, ListenerOptions, ReceiverOptions, Rewrite, SpoofingOptions
 from relay.receive.receiver import Receiver
 from relay.route.route import Route
@@ -133,6 +134,7 @@ async def house(
     usage: Usage | None = None,
     spoofing: SpoofingOptions | None = None,
     look_up: LookUp = nobody,
+    brakes: BrakeOptions | None = None,
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
     clock = clock or SystemClock()
@@ -152,6 +154,7 @@ async def house(
         clients or Clients(),
         tenant or Tenant(),
         spoofing or SpoofingOptions(),
+        brakes or BrakeOptions(),
     )
     receiver = Receiver(
         options,

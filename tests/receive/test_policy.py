@@ -97,6 +97,11 @@ def test_a_failed_commit_is_never_for_good() -> None:
     assert policy.NO_ROOM.is_transient and policy.DISK_TROUBLE.is_transient
 
 
+def test_a_line_that_has_begun_must_end() -> None:
+    assert judge_pace(PACE, 1.0, 300.0, 300.0, 0.0, 0) is None
+    assert judge_pace(PACE, 1.0, 300.1, 300.1, 0.0, 0) is policy.IDLE
+
+
 PACE = Limits(idle_timeout_s=300, transaction_timeout_s=7200, minimum_rate_bytes_s=500, rate_grace_s=120)
 
 
@@ -115,4 +120,4 @@ PACE = Limits(idle_timeout_s=300, transaction_timeout_s=7200, minimum_rate_bytes
 def test_a_client_may_not_be_too_slow(
     idle: float, transaction: float, content: float, size: int, reply: Reply | None
 ) -> None:
-    assert judge_pace(PACE, idle, transaction, content, size) is reply
+    assert judge_pace(PACE, idle, 0.0, transaction, content, size) is reply
