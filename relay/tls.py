@@ -5,6 +5,7 @@ and ask here what a connection speaks or why a handshake failed. TLS 1.2 is the
 least (RFC 8996). Names and certificates are verified unless a caller asks not to.
 """
 
+import re
 import ssl
 from hashlib import sha256
 from typing import NamedTuple, Protocol, cast
@@ -115,6 +116,14 @@ def peer_certificate(transport: HasExtraInfo) -> PeerCertificate | None:
     return PeerCertificate(names, sha256(encoded).hexdigest())
 
 
+def fingerprint(pem: str) -> str:
+    """SHA-256 of the first certificate in a PEM text, 64 hexadecimal digits; ConfigurationError when there is none."""
+    found = _CERTIFICATE.search(pem)
+    if found is None:
+        raise ConfigurationError("there is no PEM certificate")
+    return sha256(ssl.PEM_cert_to_DER_cert(found[0])).hexdigest()
+
+
 def certificate_names(transport: HasExtraInfo) -> tuple[str, ...]:
     """The host names in the certificate that the peer has shown and we have verified; CN first, then SAN."""
     tls = transport.get_extra_info("ssl_object")
@@ -182,6 +191,9 @@ _HANDSHAKE = {
     "UNEXPECTED_EOF_WHILE_READING": "{host} closed the connection during the TLS handshake",
     "HTTP_REQUEST": "{host} sent an HTTP request instead of a TLS handshake",
 }
+
+
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def _harden(context: ssl.SSLContext) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.audit.options import AuditOptions
 from relay.config.options import key_of
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
@@ -17,6 +18,7 @@ from relay.spool.options import SpoolOptions
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
 OPTIONS = {
+    "audit": AuditOptions,
     "limits": Limits,
     "spool": SpoolOptions,
     "deliver": DelivererOptions,

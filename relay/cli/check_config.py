@@ -84,6 +84,9 @@ def in_force(configuration: Configuration) -> list[Row]:
     rows += [("control.path", str(control.path)), ("control.mode", f"{control.mode:04o}")]
     if control.group is not None:
         rows += [("control.group", grp.getgrgid(control.group).gr_name)]
+    if configuration.audit is not None:
+        rows += _rows("audit", configuration.audit, ("key",))
+        rows += [("audit.key", "is set" if configuration.audit.key else "(none)")]
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from relay.config.audit import build_audit
 from relay.config.client import build_clients, check_named
 from relay.config.configuration import Configuration, ConsoleOptions, RelayOptions
 from relay.config.control import SOCKET_PATH_MAX, build_control
@@ -64,6 +65,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         credentials=expiry.soonest(found.credentials),
         clients=clients,
         spoofing=build_spoofing(found, file.spoofing, tenant),
+        audit=build_audit(found, file.audit),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

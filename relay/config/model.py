@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from relay.config.audit_table import AuditTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
@@ -231,6 +232,7 @@ class File(Table):
     dkim: list[DkimTable] = Field(default_factory=list)
     client: list[ClientTable] = Field(default_factory=list)
     spoofing: SpoofingTable = SpoofingTable()
+    audit: AuditTable | None = None
 
 
 TABLES: dict[str, type[Table]] = {
@@ -254,4 +256,5 @@ TABLES: dict[str, type[Table]] = {
     "selector": SelectorTable,
     "client": ClientTable,
     "spoofing": SpoofingTable,
+    "audit": AuditTable,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from relay.audit.options import AuditOptions
 from relay.config.configuration import ControlOptions
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
@@ -65,6 +66,8 @@ class Assignment(Struct, frozen=True):
     """What ends one day, for the deliverer to watch; names and times, no secrets."""
     control: ControlOptions | None = None
     """For the deliverer: where it takes commands."""
+    audit: AuditOptions | None = None
+    """None: this process records nothing."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

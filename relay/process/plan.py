@@ -161,6 +161,7 @@ class Plan:
             acted_at=self._clock.now(),
             credentials=configuration.credentials if module == DELIVERER else (),
             control=configuration.control if module == DELIVERER else None,
+            audit=None if module == CONSOLE else configuration.audit,
             console=console,
         )
         payload = assignment.encode(told)
