@@ -8,9 +8,15 @@ from relay.errors import ConfigurationError
 from relay.identity.expiry import Credential, of_certificate
 
 
-def examine(name: str, certificate: Path, key: Path | None, now: float) -> Credential:
+def examine(
+    name: str,
+    certificate: Path,
+    key: Path | None,
+    now: float,
+    minimum: tls.TlsVersion = tls.TlsVersion.TLS_1_2,
+) -> Credential:
     """What it is called and when it ends; ConfigurationError when clients could not use it."""
-    tls.server_context(str(certificate), None if key is None else str(key))
+    tls.server_context(str(certificate), None if key is None else str(key), minimum=minimum)
     # A light command should not load a library it may not need (30 ms).
     from cryptography import x509
 

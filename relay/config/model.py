@@ -38,6 +38,7 @@ from relay.config.value import (
     Seconds,
     SenderPattern,
     Size,
+    TlsWord,
     UncertainWord,
 )
 
@@ -98,6 +99,8 @@ class ListenerTable(Table):
     tls: ListenerTls | None = None
     certificate: Text | None = None
     key: Text | None = None
+    tls_min: TlsWord | None = None
+    session_tickets: bool | None = None
     networks: list[Network] | None = None
     auth: AuthMode | None = None
     auth_without_tls: bool | None = None

@@ -111,6 +111,8 @@ def _context(listener: InheritedListener) -> tls.ServerContext | None:
         listener.key,
         client_ca_file=listener.client_ca_file,
         client_crl_file=listener.client_crl_file,
+        minimum=listener.options.tls_min,
+        tickets=listener.options.session_tickets,
     )
 
 
