@@ -13,7 +13,7 @@ class AuditOptions:
     key: bytes = b""
     """For HMAC; empty: a plain chain."""
     rotate_bytes: int = 67_108_864
-    """64 MiB, some 200,000 lines: what one still opens in an editor, and verifies in a second."""
+    """64 MiB, some 200,000 lines: what one still opens in an editor, and verifies in two seconds."""
     rotate_age_s: float = 2_592_000.0
     """30 days: a file a month is what is put away and asked for."""
     rows_a_minute: int = 600

@@ -47,7 +47,8 @@ def check(path: Path, *, as_json: bool) -> Exit:
 def in_force(configuration: Configuration) -> list[Row]:
     """Every key with its value, defaults included, secrets not."""
     rows = _rows("relay", configuration.relay, ())
-    rows += _rows("spool", configuration.spool, ())
+    rows += _rows("spool", configuration.spool, ("keys",))
+    rows += [("spool.keys", ", ".join(key.mark.hex() for key in configuration.spool.keys) or "(none)")]
     for i, listener in enumerate(configuration.listeners):
         rows += [(f"listener[{i}].address", listener.options.name)]
         rows += _rows(f"listener[{i}]", listener.options, ("name",))

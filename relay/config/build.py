@@ -22,6 +22,7 @@ from relay.config.report import build_report
 from relay.config.rewrite import build_rewrites
 from relay.config.route import build_routes
 from relay.config.spoofing import build_spoofing
+from relay.config.spool_key import build_keys
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
 from relay.identity import expiry
@@ -34,7 +35,9 @@ CLIENTS_FILE = "clients.jsonl"
 
 def build(path: Path, file: File, found: Findings) -> Configuration:
     """The configuration; of use only when no problems were found."""
-    spool = given(SpoolOptions(path=found.file(file.spool.path)), file.spool, skip={"path"})
+    folder = found.file(file.spool.path)
+    keys = build_keys(found, file.spool.key_file, folder)
+    spool = given(SpoolOptions(path=folder, keys=keys), file.spool, skip={"path"})
     handover = spool.path / HANDOVER_SOCKET
     if len(os.fsencode(handover)) > SOCKET_PATH_MAX:
         found.problems.append(

@@ -51,6 +51,8 @@ def secrets(configuration: Configuration) -> dict[str, bytes]:
             secret = _secret(login)
             if secret:
                 found[f"{key}.secret"] = secret.encode()
+    for i, spool_key in enumerate(configuration.spool.keys):
+        found[f"spool.key_file[{i}].secret"] = spool_key.secret
     for client in configuration.clients.clients:
         if client.passwords:
             words = "\n".join(f"{each.hash} {each.scram or ''} {each.until}" for each in client.passwords)

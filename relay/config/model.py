@@ -60,6 +60,7 @@ class SpoolTable(Table):
     """`relay.spool.options.SpoolOptions`."""
 
     path: Text
+    key_file: Text | None = None
     map_size: Size | None = None
     free_space_floor: Size | None = None
     ballast: Size | None = None

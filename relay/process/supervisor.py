@@ -210,5 +210,7 @@ def _check_unchanged(old: Configuration, new: Configuration) -> None:
     ):
         if before != after:
             raise ConfigurationError(f"{key}: changed from {before} to {after}, which takes a restart")
+    if old.spool.keys != new.spool.keys:
+        raise ConfigurationError("spool.key_file: holds other keys now, which takes a restart")
     if old.audit != new.audit:
         raise ConfigurationError("audit: was changed (the path, the key, a bound), which takes a restart")
