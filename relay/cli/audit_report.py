@@ -15,6 +15,7 @@ from relay.audit.row import Row
 from relay.audit.verify import Verdict
 from relay.audit.verify import verify as examine
 from relay.cli.audit_verify import keys_in, keys_of, recorded, sentence
+from relay.cli.policy_rows import policy_rows
 from relay.config.configuration import Configuration
 from relay.config.read import find, read
 from relay.identity.client import Client
@@ -62,13 +63,15 @@ def rights(configuration: Configuration) -> Section:
     section = Section(
         "rights",
         "Who may send as whom, as of now?",
-        ("who", "proves itself by", "envelope senders", "From", "state"),
+        ("who", "proves itself by", "envelope senders", "From", "other rules", "state"),
     )
     section.rows += [_of_client(client) for client in configuration.clients.clients]
     for listener in configuration.listeners:
         if listener.options.auth is not Auth.REQUIRED:
             where = f"{', '.join(listener.options.networks)} at {listener.options.name}"
-            section.rows.append(("anybody", f"network {where}", "any that a route takes", "any", "enabled"))
+            section.rows.append(
+                ("anybody", f"network {where}", "any that a route takes", "any", "", "enabled")
+            )
     return section
 
 
@@ -83,6 +86,7 @@ def _of_client(client: Client) -> tuple[str, ...]:
         ", ".join(ways),
         "any" if policy.senders is None else ", ".join(policy.senders) or "none",
         "any" if policy.authors is None else ", ".join(policy.authors) or "none",
+        ", ".join(f"{key}: {value}" for key, value in policy_rows(policy)),
         "disabled" if client.is_disabled else "enabled",
     )
 
