@@ -2,10 +2,14 @@
 
 The only importer of ssl: others annotate with `ServerContext` and `ClientContext`
 and ask here what a connection speaks or why a handshake failed. TLS 1.2 is the
-least (RFC 8996). Names and certificates are verified unless a caller asks not to.
+least (RFC 8996), but for a listener that old machines need. Names and certificates are
+verified unless a caller asks not to.
 """
 
+import re
 import ssl
+import warnings
+from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple, Protocol, cast
 
@@ -17,6 +21,28 @@ ClientContext = ssl.SSLContext
 """What a connection to a next hop needs."""
 TlsError = ssl.SSLError
 """What a failed handshake raises."""
+
+
+class TlsVersion(Enum):
+    """The least that a listener takes."""
+
+    TLS_1_0 = "1.0"
+    TLS_1_1 = "1.1"
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+    @property
+    def is_weak(self) -> bool:
+        """RFC 8996: "TLS 1.0 MUST NOT be used", and 1.1 alike."""
+        return self in (TlsVersion.TLS_1_0, TlsVersion.TLS_1_1)
+
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!SHA1:!AESCCM:@SECLEVEL=2"
+"""Of TLS 1.2, in our order (those of 1.3 are all good): forward secrecy always (RFC 9325 section 4.1), AEAD first.
+CBC with SHA-2 comes last, for Windows Server 2012 R2 and Java 7, which have no ECDHE with GCM for RSA keys."""
+WEAK_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:kRSA+AES:!aNULL:!eNULL:!kPSK:!AESCCM:@SECLEVEL=0"
+"""What machines that stopped at TLS 1.0 have too: CBC with SHA-1, key exchange by RSA. OpenSSL 3 has MD5 with SHA-1, the
+signature of TLS 1.0, at level 0 only (SSL_CTX_set_security_level(3)). No RC4, DES or 3DES."""
 
 
 class HasExtraInfo(Protocol):
@@ -33,8 +59,12 @@ def server_context(
     *,
     client_ca_file: str | None = None,
     client_crl_file: str | None = None,
+    minimum: TlsVersion = TlsVersion.TLS_1_2,
+    tickets: bool = True,
 ) -> ServerContext:
     """A context for a listener; `key` None: the key stands in the certificate's file.
+
+    `minimum` below 1.2 lowers the demands on ciphers and keys too. `tickets` False: no session is resumed by one.
 
     With `client_ca_file` clients are asked for a certificate and may have none; one that
     this authority did not sign, or that stands in `client_crl_file`, ends the handshake. So
@@ -43,15 +73,21 @@ def server_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context)
-    # A client that resumes saves a signature, a receiver that keeps no tickets saves two writes a session.
+    context.set_ciphers(WEAK_CIPHERS if minimum.is_weak else CIPHERS)
+    with warnings.catch_warnings():
+        # That these versions are of another time is what their name here says.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = _VERSIONS[minimum]
+    # A client that resumes saves a signature; more than one ticket would cost another write a session.
     context.num_tickets = 1
+    if not tickets:
+        _refuse_tickets(context)
     _load_chain(context, certificate, key)
     if client_ca_file is not None:
         _load_authorities(context, client_ca_file)
         context.verify_mode = ssl.CERT_OPTIONAL
         # A session that is resumed shows no certificate again: a ticket would outlive what revokes it.
-        context.num_tickets = 0
-        context.options |= ssl.OP_NO_TICKET
+        _refuse_tickets(context)
     if client_crl_file is not None:
         _load_authorities(context, client_crl_file)
         context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
@@ -113,6 +149,14 @@ def peer_certificate(transport: HasExtraInfo) -> PeerCertificate | None:
     others = cast("tuple[tuple[str, str], ...]", certificate.get("subjectAltName", ()))
     names = tuple(value for kind, value in others if kind in ("DNS", "email"))
     return PeerCertificate(names, sha256(encoded).hexdigest())
+
+
+def fingerprint(pem: str) -> str:
+    """SHA-256 of the first certificate in a PEM text, 64 hexadecimal digits; ConfigurationError when there is none."""
+    found = _CERTIFICATE.search(pem)
+    if found is None:
+        raise ConfigurationError("there is no PEM certificate")
+    return sha256(ssl.PEM_cert_to_DER_cert(found[0])).hexdigest()
 
 
 def certificate_names(transport: HasExtraInfo) -> tuple[str, ...]:
@@ -184,10 +228,25 @@ _HANDSHAKE = {
 }
 
 
+_VERSIONS = {
+    TlsVersion.TLS_1_0: ssl.TLSVersion.TLSv1,
+    TlsVersion.TLS_1_1: ssl.TLSVersion.TLSv1_1,
+    TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2,
+    TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3,
+}
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
 def _harden(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Renegotiation is of no use to SMTP and has been a way to exhaust servers (CVE-2009-3555 and after).
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+
+
+def _refuse_tickets(context: ssl.SSLContext) -> None:
+    """Of TLS 1.3 by their number, of 1.2 (RFC 5077) by the option."""
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET
 
 
 def _load_chain(context: ssl.SSLContext, certificate: str, key: str | None) -> None:

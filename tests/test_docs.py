@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.audit.options import AuditOptions
 from relay.config.options import key_of
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
@@ -19,6 +20,7 @@ from relay.trace.history.options import HistoryOptions
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
 OPTIONS = {
+    "audit": AuditOptions,
     "limits": Limits,
     "spool": SpoolOptions,
     "deliver": DelivererOptions,
@@ -79,7 +81,7 @@ def test_limits_stand_with_their_defaults() -> None:
 def test_every_limit_is_listed(table: str) -> None:
     listed = {key for of, key, _ in LIMIT_ROW.findall((ROOT / "docs/limits.md").read_text()) if of == table}
     # None can be met by a client or a mail: a reserve, a period, who is not braked, what is kept.
-    others = {"ballast", "check_interval", "exempt", "enabled", "recipients"}
+    others = {"ballast", "check_interval", "exempt", "enabled", "recipients", "keys"}
     assert defaults(table).keys() - listed <= others
 
 

@@ -16,7 +16,7 @@ LAYERS = [
     ["smtp"],
     ["message"],
     ["m365", "budget", "route", "queue"],
-    ["trace", "spool", "identity"],
+    ["trace", "audit", "spool", "identity"],
     ["receive", "deliver"],
     ["config", "control"],
     ["process", "simulator", "doctor", "console"],

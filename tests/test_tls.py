@@ -1,12 +1,17 @@
 """TLS contexts over memory BIOs: what is verified, and what an administrator reads when it fails."""
 
+import contextlib
 import ssl
+import warnings
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay import tls
+from relay.audit.report import WEAK
 from relay.errors import ConfigurationError
 from tests.fakes.certificate import Authority, private_pem
 
@@ -86,6 +91,96 @@ def test_tls_before_1_2_is_refused(authority: Authority) -> None:
     context = tls.server_context(str(certificate), str(key))
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert tls.client_context(verify=False).minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def names_of(context: tls.ServerContext) -> set[str]:
+    return {str(cipher["name"]) for cipher in context.get_ciphers()}
+
+
+def test_ciphers_have_forward_secrecy_and_no_sha1(authority: Authority) -> None:
+    certificate, key = authority.issue("smtp.example.net")
+    names = names_of(tls.server_context(str(certificate), str(key)))
+    assert all(name.startswith(("TLS_", "ECDHE-")) for name in names)
+    assert not {name for name in names if name.endswith("-SHA") or "CCM" in name or "DES" in name}
+    assert "ECDHE-RSA-AES256-SHA384" in names
+
+
+def test_the_server_chooses_the_cipher_and_an_aead_first(authority: Authority) -> None:
+    certificate, key = authority.issue("smtp.example.net")
+    client = tls.client_context(verify=False)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers("ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
+    cipher = shake(tls.server_context(str(certificate), str(key)), client, "smtp.example.net").cipher()
+    assert cipher is not None and cipher[0] == "ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
+def old_client(version: ssl.TLSVersion) -> ssl.SSLContext:
+    """A machine of another time; what it needs of OpenSSL is lowered here."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        client.minimum_version = client.maximum_version = version
+    return client
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_versions_are_spoken_only_where_they_are_asked_for(
+    authority: Authority, version: ssl.TLSVersion
+) -> None:
+    certificate, key = (str(path) for path in authority.issue("smtp.example.net"))
+    client = old_client(version)
+    with pytest.raises(ssl.SSLError):
+        shake(tls.server_context(certificate, key), client, "smtp.example.net")
+    old = tls.server_context(certificate, key, minimum=tls.TlsVersion.TLS_1_0)
+    spoken = tls.describe(Wire(shake(old, client, "smtp.example.net")))
+    assert spoken.startswith(WEAK)
+    # Who can do better, does.
+    assert shake(old, tls.client_context(verify=False), "smtp.example.net").version() == "TLSv1.3"
+
+
+def test_a_listener_may_ask_for_1_1_or_1_3(authority: Authority) -> None:
+    certificate, key = (str(path) for path in authority.issue("smtp.example.net"))
+    least = tls.server_context(certificate, key, minimum=tls.TlsVersion.TLS_1_1)
+    with pytest.raises(ssl.SSLError):
+        shake(least, old_client(ssl.TLSVersion.TLSv1), "smtp.example.net")
+    newest = tls.server_context(certificate, key, minimum=tls.TlsVersion.TLS_1_3)
+    with pytest.raises(ssl.SSLError):
+        shake(newest, old_client(ssl.TLSVersion.TLSv1_2), "smtp.example.net")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("tickets", [True, False])
+def test_tickets_can_be_turned_off(authority: Authority, version: ssl.TLSVersion, tickets: bool) -> None:
+    certificate, key = (str(path) for path in authority.issue("smtp.example.net"))
+    server = tls.server_context(certificate, key, tickets=tickets)
+    client = tls.client_context(verify=False)
+    client.minimum_version = client.maximum_version = version
+    near, to_far = shake_with_data(server, client)
+    assert to_far and (near.session is not None and near.session.has_ticket) is tickets
+
+
+def shake_with_data(server: tls.ServerContext, client: tls.ClientContext) -> tuple[ssl.SSLObject, bool]:
+    """The client's end after it has read a byte: a ticket of TLS 1.3 comes with the data."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server)
+    far = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(10):
+        for end in (near, far):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    far.write(b"x")
+    return near, near.read(1) == b"x"
+
+
+def test_the_fingerprint_is_that_of_the_first_certificate(authority: Authority) -> None:
+    certificate, _ = authority.issue("smtp.example.net")
+    leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
+    chain = certificate.read_text() + authority.ca_file.read_text()
+    assert tls.fingerprint(chain) == leaf.fingerprint(hashes.SHA256()).hex()
+    with pytest.raises(ConfigurationError, match="no PEM certificate"):
+        tls.fingerprint("nothing")
 
 
 def test_a_key_of_another_certificate_is_named(authority: Authority) -> None:

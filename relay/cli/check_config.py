@@ -47,7 +47,8 @@ def check(path: Path, *, as_json: bool) -> Exit:
 def in_force(configuration: Configuration) -> list[Row]:
     """Every key with its value, defaults included, secrets not."""
     rows = _rows("relay", configuration.relay, ())
-    rows += _rows("spool", configuration.spool, ())
+    rows += _rows("spool", configuration.spool, ("keys",))
+    rows += [("spool.keys", ", ".join(key.mark.hex() for key in configuration.spool.keys) or "(none)")]
     for i, listener in enumerate(configuration.listeners):
         rows += [(f"listener[{i}].address", listener.options.name)]
         rows += _rows(f"listener[{i}]", listener.options, ("name",))
@@ -86,6 +87,9 @@ def in_force(configuration: Configuration) -> list[Row]:
     if control.group is not None:
         rows += [("control.group", grp.getgrgid(control.group).gr_name)]
     rows += _rows("history", configuration.history, ())
+    if configuration.audit is not None:
+        rows += _rows("audit", configuration.audit, ("key",))
+        rows += [("audit.key", "is set" if configuration.audit.key else "(none)")]
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows

@@ -12,6 +12,7 @@ import msgspec
 import typer
 from pydantic import ValidationError
 
+from relay.cli.audit_note import CommandNote
 from relay.config.client import check_policies, check_together, place
 from relay.config.client_file import SEED_BYTES, ClientFile, edited
 from relay.config.client_table import AnyClient, StoredClient, StoredPassword
@@ -61,7 +62,7 @@ def add(
     password = "" if username is None else new_password(secrets.token_bytes)
     if password:
         client = client.model_copy(update={"passwords": [_stored(password, None)]})
-    with _edited(config) as (content, configuration):
+    with _edited(config, name, "add") as (content, configuration):
         if any(each.name.lower() == name.lower() for each in configuration.clients.clients):
             raise ConfigurationError(f"there is a client {name} already; choose another name")
         content.put(client)
@@ -81,7 +82,7 @@ def rotate(name: str, config: Path | None, grace: str, *, as_json: bool) -> Exit
     grace_s = _seconds(grace)
     password, now = new_password(secrets.token_bytes), time.time()
     until = now + grace_s
-    with _edited(config) as (content, configuration):
+    with _edited(config, name, "rotate") as (content, configuration):
         client = _known(content, configuration, name)
         if client.username is None:
             raise ConfigurationError(f"{name} does not log in, so it has no password")
@@ -110,7 +111,7 @@ def rotate(name: str, config: Path | None, grace: str, *, as_json: bool) -> Exit
 
 def switch(name: str, config: Path | None, *, is_disabled: bool, as_json: bool) -> Exit:
     """Disable a client, or enable it."""
-    with _edited(config) as (content, configuration):
+    with _edited(config, name, "disable" if is_disabled else "enable") as (content, configuration):
         client = _known(content, configuration, name)
         content.put(client.model_copy(update={"disabled": is_disabled or None}))
     state = "disabled" if is_disabled else "enabled"
@@ -119,12 +120,15 @@ def switch(name: str, config: Path | None, *, is_disabled: bool, as_json: bool) 
 
 
 @contextlib.contextmanager
-def _edited(config: Path | None) -> Iterator[tuple[ClientFile, Configuration]]:
-    """The clients file, written when the block ends well and a start would take the result."""
+def _edited(config: Path | None, name: str, action: str) -> Iterator[tuple[ClientFile, Configuration]]:
+    """The clients file, written when the block ends well and a start would take the result; and recorded."""
     path = find(config)
     configuration = read(path, time.time())
     seed = base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode()
-    with edited(configuration.relay.clients_file, seed, _owner(configuration)) as content:
+    owner = _owner(configuration)
+    note = CommandNote(configuration, owner)
+    with edited(configuration.relay.clients_file, seed, owner) as content:
+        old = _told(content.get(name))
         names = {each.name for each in content.clients}
         yield content, configuration
         found = Findings(path.parent, time.time())
@@ -138,6 +142,16 @@ def _edited(config: Path | None) -> Iterator[tuple[ClientFile, Configuration]]:
         check_policies(found, placed, configuration.routes, configuration.tenant)
         if found.problems:
             raise ConfigurationError("nothing was changed: " + "; ".join(found.problems))
+        new = _told(content.get(name))
+    note.put({"event": "client_changed", "action": action, "client": name, "old": old, "new": new})
+
+
+def _told(client: StoredClient | None) -> dict[str, object] | None:
+    """A client as it is recorded: of its passwords only until when they are good."""
+    if client is None:
+        return None
+    fields = client.model_dump(exclude={"name", "passwords"}, exclude_none=True, by_alias=True)
+    return fields | {"passwords": [each.until for each in client.passwords]}
 
 
 def _owner(configuration: Configuration) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import client, dkim, queue, suppression, token, trace
+from relay.cli import audit, client, dkim, queue, suppression, token, trace
 from relay.cli.end import status_of
 from relay.cli.options import Config, Json, Reason
 from relay.cli.simulate import simulate
@@ -33,6 +33,7 @@ app = typer.Typer(
 spool = typer.Typer(help="Verify and shrink the queue file.", no_args_is_help=True)
 app.add_typer(queue.app, name="queue")
 app.add_typer(spool, name="spool")
+app.add_typer(audit.app, name="audit")
 app.add_typer(client.app, name="client")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(suppression.app, name="suppression")
@@ -55,10 +56,11 @@ def _kinds_of_stops() -> list[str]:
 @app.command()
 def serve(config: Config = None) -> None:
     """Run the relay in the foreground; logs JSON lines to standard error."""
+    from relay.cli.check_config import in_force
     from relay.config.read import find
     from relay.process.serve import serve as run
 
-    raise typer.Exit(run(find(config)))
+    raise typer.Exit(run(find(config), in_force))
 
 
 @app.command()

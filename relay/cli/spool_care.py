@@ -31,6 +31,8 @@ def check(path: Path, *, as_json: bool) -> Exit:
             f"{report.file_bytes:,}; {report.partial} coming in, {report.aside} moved aside, "
             f"{report.problems_total} problems"
         )
+        for key, records in sorted(report.keys.items()):
+            print(f"{records:,} records of mail {'lie plain' if key == 'plain' else f'with the key {key}'}")
     return Exit.FOUND if report.problems_total else Exit.OK
 
 

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from relay.config.audit import build_audit
 from relay.config.brakes import build_brakes
 from relay.config.client import build_clients, check_named
 from relay.config.configuration import Configuration, ConsoleOptions, RelayOptions
@@ -22,6 +23,7 @@ from relay.config.report import build_report
 from relay.config.rewrite import build_rewrites
 from relay.config.route import build_routes
 from relay.config.spoofing import build_spoofing
+from relay.config.spool_key import build_keys
 from relay.config.value import endpoint
 from relay.deliver.options import DelivererOptions
 from relay.identity import expiry
@@ -38,7 +40,9 @@ HISTORY_LEAST_BYTES = 16 * MIB
 
 def build(path: Path, file: File, found: Findings) -> Configuration:
     """The configuration; of use only when no problems were found."""
-    spool = given(SpoolOptions(path=found.file(file.spool.path)), file.spool, skip={"path"})
+    folder = found.file(file.spool.path)
+    keys = build_keys(found, file.spool.key_file, folder)
+    spool = given(SpoolOptions(path=folder, keys=keys), file.spool, skip={"path"})
     handover = spool.path / HANDOVER_SOCKET
     if len(os.fsencode(handover)) > SOCKET_PATH_MAX:
         found.problems.append(
@@ -71,6 +75,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         clients=clients,
         spoofing=build_spoofing(found, file.spoofing, tenant),
         brakes=build_brakes(file.brakes),
+        audit=build_audit(found, file.audit),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from relay.audit.options import AuditOptions
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
 from relay.identity.client import Clients
@@ -89,6 +90,8 @@ class Configuration:
     clients: Clients = field(default_factory=Clients)
     spoofing: SpoofingOptions = field(default_factory=SpoofingOptions)
     brakes: BrakeOptions = field(default_factory=BrakeOptions)
+    audit: AuditOptions | None = None
+    """None: nothing is recorded."""
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

@@ -8,10 +8,12 @@ from relay.config.configuration import Listener
 from relay.config.findings import Findings
 from relay.config.model import ListenerTable
 from relay.config.value import endpoint
+from relay.config.weak_tls import check_weak_tls
 from relay.errors import ConfigurationError
 from relay.identity.client import Clients
 from relay.message.priority import PRIORITIES, Priority
 from relay.receive.options import Auth, ListenerOptions, ListenerTls
+from relay.tls import TlsVersion
 
 
 def build_listeners(found: Findings, tables: list[ListenerTable], clients: Clients) -> tuple[Listener, ...]:
@@ -25,6 +27,7 @@ def build_listeners(found: Findings, tables: list[ListenerTable], clients: Clien
                 f'listener[{i}].address: listener[{seen[where]}] has "{tables[i].address}" already; remove one of them'
             )
         seen.setdefault(where, i)
+        check_weak_tls(found, f"listener[{i}]", tables[i], listener, listeners)
     return listeners
 
 
@@ -37,8 +40,9 @@ def _listener(found: Findings, key: str, table: ListenerTable, clients: Clients)
         found.problems.append(f'{key}.certificate: is missing; tls = "{mode.value}" needs one')
     chain = None if table.certificate is None else found.file(table.certificate)
     private = None if table.key is None else found.file(table.key)
+    tls_min = TlsVersion(table.tls_min or "1.2")
     if chain is not None and mode is not ListenerTls.NONE:
-        _check_certificate(found, f"{key}.certificate", table.address, chain, private)
+        _check_certificate(found, f"{key}.certificate", table.address, chain, private, tls_min)
     highest = PRIORITIES[table.priority_max or "high"]
     priority = PRIORITIES[table.priority] if table.priority else Priority.NORMAL.capped(highest)
     if priority < highest:
@@ -55,6 +59,8 @@ def _listener(found: Findings, key: str, table: ListenerTable, clients: Clients)
         auth_without_tls_networks=networks(table.auth_without_tls_networks),
         proxy_networks=tuple(table.proxy_networks or ()),
         xclient_networks=tuple(table.xclient_networks or ()),
+        tls_min=tls_min,
+        session_tickets=table.session_tickets is not False,
         refuse_bare_lf=bool(table.refuse_bare_lf),
         refuse_early_talkers=table.refuse_early_talkers is not False,
         priority=priority,
@@ -68,9 +74,12 @@ def _listener(found: Findings, key: str, table: ListenerTable, clients: Clients)
     return Listener(host, port, options, chain, private, authorities, revoked)
 
 
-def _check_certificate(found: Findings, key: str, address: str, chain: Path, private: Path | None) -> None:
+def _check_certificate(
+    found: Findings, key: str, address: str, chain: Path, private: Path | None, tls_min: TlsVersion
+) -> None:
+    name = f"certificate of the listener {address}"
     try:
-        credential = certificate.examine(f"certificate of the listener {address}", chain, private, found.now)
+        credential = certificate.examine(name, chain, private, found.now, tls_min)
     except ConfigurationError as error:
         found.problem(key, str(error))
     else:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from relay.config.audit_table import AuditTable
 from relay.config.brakes_table import BrakesTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
@@ -39,6 +40,7 @@ from relay.config.value import (
     Seconds,
     SenderPattern,
     Size,
+    TlsWord,
     UncertainWord,
 )
 
@@ -60,6 +62,7 @@ class SpoolTable(Table):
     """`relay.spool.options.SpoolOptions`."""
 
     path: Text
+    key_file: Text | None = None
     map_size: Size | None = None
     free_space_floor: Size | None = None
     ballast: Size | None = None
@@ -110,6 +113,8 @@ class ListenerTable(Table):
     tls: ListenerTls | None = None
     certificate: Text | None = None
     key: Text | None = None
+    tls_min: TlsWord | None = None
+    session_tickets: bool | None = None
     networks: list[Network] | None = None
     auth: AuthMode | None = None
     auth_without_tls: bool | None = None
@@ -246,6 +251,7 @@ class File(Table):
     dkim: list[DkimTable] = Field(default_factory=list)
     client: list[ClientTable] = Field(default_factory=list)
     spoofing: SpoofingTable = SpoofingTable()
+    audit: AuditTable | None = None
 
 
 TABLES: dict[str, type[Table]] = {
@@ -271,4 +277,5 @@ TABLES: dict[str, type[Table]] = {
     "selector": SelectorTable,
     "client": ClientTable,
     "spoofing": SpoofingTable,
+    "audit": AuditTable,
 }

@@ -20,6 +20,7 @@ KEYS = {
     "returned_bytes": "returned_size",
     "minimum_rate_bytes_s": "minimum_rate",
     "on_uncertain": "uncertain",
+    "rotate_bytes": "rotate_size",
 }
 """Options whose name without its unit says too little, or too much."""
 UNITS = ("_bytes", "_s")

@@ -141,6 +141,8 @@ Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 ListenerTls = Literal["none", "starttls", "implicit"]
 AuthMode = Literal["off", "optional", "required"]
+TlsWord = Literal["1.0", "1.1", "1.2", "1.3"]
+"""Of relay.tls.TlsVersion; a test compares."""
 RouteTls = Literal["required", "opportunistic", "none", "implicit"]
 RouteKind = Literal["submission", "connector", "direct", "high-volume", "acs", "smtp"]
 """Of relay.m365.preset.Kind; a test compares."""

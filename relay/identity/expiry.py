@@ -6,11 +6,16 @@ known of each is told hourly for the metrics too, so that an alert may choose it
 
 import datetime
 import math
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.clock import Clock
+from relay.errors import ConfigurationError
+from relay.identity.certificate import ends_at
 from relay.route.oauth import Application, ClientCertificate
 from relay.trace import event as trace
 
@@ -37,6 +42,8 @@ class Credential(Struct, frozen=True):
     """What to do, as the end of a sentence."""
     first_days: int = FIRST_DAYS
     """The first stage: with 1, what lives for days is told of on its last."""
+    file: str = ""
+    """Whoever uses it takes a new one from this file by himself; empty: after a reload only."""
 
 
 def of_application(application: Application) -> Credential | None:
@@ -97,6 +104,18 @@ class ExpiryWatch:
         self._record = record
         self._clock = clock
         self._told: dict[str, int] = {}
+        self._seen = {each.file: _signature(each.file) for each in self._credentials if each.file}
+
+    def refresh(self) -> bool:
+        """Read anew what stands in files that have changed; was there any? Costs a stat(2) a file."""
+        changed = {file for file, seen in self._seen.items() if _signature(file) != seen}
+        self._seen |= {file: _signature(file) for file in changed}
+        self._credentials = tuple(_anew(each) if each.file in changed else each for each in self._credentials)
+        for each in self._credentials:
+            if each.file in changed:
+                # The stages of the new one are its own.
+                self._told.pop(each.name, None)
+        return bool(changed)
 
     def check(self) -> None:
         """Now and then: an hour between is early enough for the stage of a day."""
@@ -111,3 +130,20 @@ class ExpiryWatch:
             days = days_left(credential, now)
             told = trace.CredentialExpiring(credential.name, sentence(credential, now), days, level)
             self._record(told)
+
+
+def _anew(credential: Credential) -> Credential:
+    try:
+        end = ends_at(Path(credential.file))
+    except ConfigurationError:
+        # Who shows it says so, and goes on with the old one.
+        return credential
+    return credential if end is None else replace(credential, expires_at=end)
+
+
+def _signature(file: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino

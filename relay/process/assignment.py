@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from relay.audit.options import AuditOptions
 from relay.config.configuration import ControlOptions
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
@@ -70,6 +71,8 @@ class Assignment(Struct, frozen=True):
     """For the deliverer: where it takes commands."""
     history: HistoryOptions | None = None
     """Told to the deliverer, where one is kept."""
+    audit: AuditOptions | None = None
+    """None: this process records nothing."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

@@ -29,6 +29,8 @@ LOCK_WAIT_S = 60.0
 LOCK_POLL_S = 0.05
 EXPIRY_INTERVAL_S = 3600.0
 """How often secrets and certificates are looked at that end one day."""
+REFRESH_INTERVAL_S = 5.0
+"""How soon the metric follows a certificate that was renewed; a stat(2) for each."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """random(4): a new one each time the machine starts."""
 
@@ -134,7 +136,7 @@ def _tokens(life: Life) -> TokenCache | None:
 
 
 def _watch_expiry(life: Life) -> None:
-    """Now and every hour, as long as the process lives."""
+    """Now and every hour, and when a file has changed, as long as the process lives."""
     watch = ExpiryWatch(life.told.credentials, life.record, life.clock)
     loop = life.end.get_loop()
 
@@ -142,7 +144,13 @@ def _watch_expiry(life: Life) -> None:
         watch.check()
         loop.call_later(EXPIRY_INTERVAL_S, look)
 
+    def refresh() -> None:
+        if watch.refresh():
+            watch.check()
+        loop.call_later(REFRESH_INTERVAL_S, refresh)
+
     look()
+    refresh()
 
 
 def _boot_id() -> str:

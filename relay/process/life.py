@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from relay.audit.log import AuditLog
+from relay.audit.writer import AuditWriter
 from relay.clock import SystemClock
 from relay.errors import ConfigurationError, RelayError, SpoolBroken, SpoolError
 from relay.process import assignment, channel
@@ -46,6 +48,7 @@ class Life:
         self._line = line
         self._log = Log(told.role, self.clock, later=loop.call_later, level=told.log_level)
         self._tally = Tally()
+        self._audit = self._audit_writer()
         self._is_orphan = False
         line.setblocking(False)
         loop.add_reader(line.fileno(), self._listen)
@@ -55,9 +58,11 @@ class Life:
         self._beat()
 
     def record(self, event: Event) -> None:
-        """Log and count it."""
+        """Log and count it, and record what is to be recorded."""
         self._log(event)
         self._tally(event)
+        if self._audit is not None:
+            self._audit.note(event)
 
     def ready(self, detail: str = "") -> None:
         """The child is at work."""
@@ -84,12 +89,28 @@ class Life:
         """The last words."""
         self._timer.cancel()
         self._loop.remove_reader(self._line.fileno())
+        if self._audit is not None:
+            self._audit.close()
         if not self._is_orphan:
             snapshot.write(self.told.run, self.told.role, self._tally.counts)
         self._log.close()
 
+    def _audit_writer(self) -> AuditWriter | None:
+        told = self.told
+        if told.audit is None:
+            return None
+
+        def tell(event: Event) -> None:
+            # RuntimeError: the loop is closed, and nobody is left to be told.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.record, event)
+
+        return AuditWriter(AuditLog(told.audit, self.clock), told.role, told.audit, self.clock, tell)
+
     def _beat(self) -> None:
         self._timer = self._loop.call_later(channel.ALIVE_PERIOD_S, self._beat)
+        if self._audit is not None:
+            self._audit.sweep()
         if self._is_orphan:
             return  # The run folder may be another relay's by now.
         self._say(channel.ALIVE)

@@ -4,13 +4,13 @@ import asyncio
 import socket
 import sys
 
-from relay import tls
 from relay.errors import ConfigurationError
 from relay.identity.dkim import KeyRing
 from relay.message.queue_id import DELIVERER_SLOT
 from relay.process.assignment import InheritedListener
 from relay.process.life import Life, Unavailable, run
 from relay.process.signer_seat import SignerSeat
+from relay.receive.certificate import ContextFiles, Loaded
 from relay.receive.handover import Handover
 from relay.receive.options import ListenerTls, ReceiverOptions
 from relay.receive.receiver import Receiver
@@ -42,6 +42,7 @@ async def work(life: Life) -> None:
     keys = KeyRing(told.dkim)
     signer = SignerSeat(told.number, keys.keys(), life.record, life.clock)
     usage = SharedUsage(told.spool.path)
+    loaded = [_loaded(each) for each in told.listeners]
     receiver = Receiver(
         ReceiverOptions(
             told.hostname,
@@ -61,10 +62,11 @@ async def work(life: Life) -> None:
         handover,
         life.record,
         life.clock,
-        [_context(each) for each in told.listeners],
+        [None if each is None else each.context for each in loaded],
         keys,
         signer.line,
         usage,
+        watched=loaded,
     )
     signer.start()
     await handover.start()
@@ -104,15 +106,18 @@ def _free_slot(spool: SpoolOptions, wish: int) -> tuple[int, Lock] | None:
     return None
 
 
-def _context(listener: InheritedListener) -> tls.ServerContext | None:
-    if listener.options.tls is ListenerTls.NONE or listener.certificate is None:
+def _loaded(listener: InheritedListener) -> Loaded | None:
+    options = listener.options
+    if options.tls is ListenerTls.NONE or listener.certificate is None:
         return None
-    return tls.server_context(
+    return ContextFiles(
         listener.certificate,
         listener.key,
-        client_ca_file=listener.client_ca_file,
-        client_crl_file=listener.client_crl_file,
-    )
+        listener.client_ca_file,
+        listener.client_crl_file,
+        options.tls_min,
+        options.session_tickets,
+    ).load()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from relay.process.exits import Exit
 from relay.process.listen import CannotListen
 from relay.process.notify import Notifier
 from relay.process.plan import Sockets
+from relay.process.record import InForce, SupervisorRecord
 from relay.process.supervisor import ROLE, Supervisor
-from relay.trace.event import ConfigurationRead, Event, ProcessFailed, Record, Waiting
+from relay.trace.event import ConfigurationRead, ProcessFailed, Record, Waiting
 from relay.trace.log import Log
 from relay.trace.tally import Tally
 
@@ -21,39 +22,43 @@ PORT_WAIT_S = 5.0
 PORT_POLL_S = 0.05
 
 
-def serve(path: Path) -> Exit:
-    """Run the relay until a signal ends it; InvalidConfiguration when it cannot even begin."""
+def serve(path: Path, rows: InForce) -> Exit:
+    """Run the relay until a signal ends it; InvalidConfiguration when it cannot even begin.
+
+    `rows` says what is in force, for the audit log.
+    """
     # Spool, sockets and counts are nobody else's business.
     os.umask(0o077)
     configuration = read(path, SystemClock.now())
-    return asyncio.run(_serve(configuration))
+    return asyncio.run(_serve(configuration, rows))
 
 
-async def _serve(configuration: Configuration) -> Exit:
+async def _serve(configuration: Configuration, rows: InForce) -> Exit:
     clock = SystemClock()
     log = Log(ROLE, clock, level=configuration.relay.log_level)
     tally = Tally()
-
-    def record(event: Event) -> None:
-        log(event)
-        tally(event)
-
     sockets = Sockets()
+    record: SupervisorRecord | None = None
     try:
+        record = SupervisorRecord(ROLE, log, tally, clock, configuration.audit, rows)
         await _bind(sockets, configuration, record, clock)
         record(ConfigurationRead(path=str(configuration.path), warnings=configuration.warnings))
+        record.in_force(configuration)
+        notifier = Notifier(os.environ)
         supervisor = Supervisor(
-            configuration, sockets, _reread, record, tally.counts, clock, Notifier(os.environ)
+            configuration, sockets, _reread, record, tally.counts, clock, notifier, record.in_force
         )
         return await supervisor.run()
     except CannotListen as error:
-        record(ProcessFailed(role=ROLE, reason=str(error)))
+        (record or log)(ProcessFailed(role=ROLE, reason=str(error)))
         return Exit.UNAVAILABLE
     except OSError as error:
-        record(ProcessFailed(role=ROLE, reason=str(error)))
+        (record or log)(ProcessFailed(role=ROLE, reason=str(error)))
         return Exit.IO
     finally:
         sockets.close()
+        if record is not None:
+            record.close()
         log.close()
 
 

@@ -50,8 +50,12 @@ class Supervisor:
         counts: Counts,
         clock: Clock,
         notifier: Notifier,
+        in_force: Callable[[Configuration], None],
     ) -> None:
-        """`sockets` are bound already; `reread` reads the configuration anew, or raises InvalidConfiguration."""
+        """`sockets` are bound already; `reread` reads the configuration anew, or raises InvalidConfiguration.
+
+        `in_force` is told of each configuration that has come into force by a reload.
+        """
         self._configuration = configuration
         self._sockets = sockets
         self._reread = reread
@@ -59,6 +63,7 @@ class Supervisor:
         self._counts = counts
         self._clock = clock
         self._notifier = notifier
+        self._in_force = in_force
         self._receivers: list[Seat] = []
         self._deliverer: list[Seat] = []
         self._console: list[Seat] = []
@@ -135,6 +140,7 @@ class Supervisor:
         await self._replace_others(new)
         self._sockets.keep(new)
         self._record(ConfigurationRead(path=str(path), warnings=new.warnings))
+        self._in_force(new)
 
     async def _replace_others(self, new: Configuration) -> None:
         """One spool has one deliverer, so the old one ends first; mail waits in the spool for a moment."""
@@ -204,3 +210,7 @@ def _check_unchanged(old: Configuration, new: Configuration) -> None:
     ):
         if before != after:
             raise ConfigurationError(f"{key}: changed from {before} to {after}, which takes a restart")
+    if old.spool.keys != new.spool.keys:
+        raise ConfigurationError("spool.key_file: holds other keys now, which takes a restart")
+    if old.audit != new.audit:
+        raise ConfigurationError("audit: was changed (the path, the key, a bound), which takes a restart")

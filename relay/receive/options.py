@@ -9,6 +9,7 @@ from relay.receive.brake_options import BrakeOptions
 from relay.route.tenant import Tenant
 from relay.smtp.server import ServerOptions
 from relay.spool.change import MAX_RECORD_BYTES
+from relay.tls import TlsVersion
 
 
 class ListenerTls(Enum):
@@ -58,6 +59,10 @@ class ListenerOptions:
     """Proxies that begin each connection with a PROXY header (version 1 or 2) and are believed."""
     xclient_networks: tuple[str, ...] = ()
     """Proxies that may say XCLIENT and are believed."""
+    tls_min: TlsVersion = TlsVersion.TLS_1_2
+    """The least version of TLS. Below 1.2 for old machines in named networks only, with a certificate of its own."""
+    session_tickets: bool = True
+    """Sessions of TLS may be resumed by tickets; some senders stumble on them (Microsoft's have, in some releases)."""
     refuse_bare_lf: bool = False
     """Refuse content with an LF that has no CR; else it becomes CRLF (scripts that print mails write bare LF)."""
     refuse_early_talkers: bool = True

@@ -9,6 +9,7 @@ from relay.errors import ConfigurationError
 from relay.identity.dkim import KeyRing
 from relay.identity.dmarc_dns import LookUp, ask
 from relay.receive.accepting import accept_forever
+from relay.receive.certificate import CertificateWatch, Loaded
 from relay.receive.common import Announce, Committer, Common
 from relay.receive.dkim import Dkim
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
@@ -48,9 +49,11 @@ class Receiver:
         signing: Signing | None = None,
         usage: Usage | None = None,
         look_up: LookUp = ask,
+        watched: Sequence[Loaded | None] = (),
     ) -> None:
         """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS.
 
+        `watched`, so ordered too, says what contexts were made of: they are made anew when that changes.
         Mail is signed with `keys`, without them none is; by `signing`, or by a thread. `usage` is what clients use
         of their quotas; None: no other receiver serves them. `look_up` asks the DNS for what
         authors' domains want.
@@ -86,6 +89,12 @@ class Receiver:
             )
             for index, listener in enumerate(options.listeners)
         ]
+        self._watches = [
+            CertificateWatch(loaded, listener, listener.options.name, record, clock)
+            for loaded, listener in zip(watched, self._listeners, strict=False)
+            if loaded is not None
+        ]
+        self._looking: asyncio.Task[None] | None = None
         self._servers: list[asyncio.Server] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -135,6 +144,8 @@ class Receiver:
             for session in list(common.sessions):
                 session.abort("the relay shuts down")
         tasks = [*common.tasks, *self._accepting]
+        if self._looking is not None:
+            tasks.append(self._looking)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -183,3 +194,9 @@ class Receiver:
     def _tick(self) -> None:
         self._timer = self._common.loop.call_later(SWEEP_S, self._tick)
         self.sweep()
+        if self._watches and (self._looking is None or self._looking.done()):
+            self._looking = self._common.loop.create_task(self._look())
+
+    async def _look(self) -> None:
+        for watch in self._watches:
+            await watch.look()

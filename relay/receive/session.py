@@ -15,6 +15,8 @@ import fcntl
 import termios
 from typing import cast
 
+from msgspec import UNSET
+
 from relay.message.envelope import Recipient
 from relay.receive import policy
 from relay.receive.accept import Origin
@@ -167,6 +169,7 @@ class Session(asyncio.BufferedProtocol):
                 self._server.mails,
                 self._common.clock.monotonic() - self._started,
                 self._origin.tls,
+                self._origin.account or UNSET,
             )
         )
 

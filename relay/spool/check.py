@@ -49,6 +49,8 @@ class Report:
     content_bytes: int = 0
     file_bytes: int = 0
     used_bytes: int = 0
+    keys: dict[str, int] = field(default_factory=dict)
+    """Records of mail by the mark of the key that they are encrypted with, `plain` for those that are not."""
     problems_total: int = 0
     problems: list[Problem] = field(default_factory=list)
 
@@ -86,6 +88,8 @@ def check_store(store: Store, progress: Progress = lambda *_: None) -> Report:
             if done % _SLICE == 0:
                 progress(table, done, max(done, total))
         progress(table, total, total)
+    if store.cipher is not None:
+        report.keys = dict(store.cipher.opened)
     return report
 
 
@@ -104,7 +108,7 @@ def _keys(store: Store, table: str) -> Iterator[tuple[Snapshot, bytes]]:
 def _look_at_mail(report: Report, snapshot: Snapshot, key: bytes) -> None:
     report.mails += 1
     try:
-        envelope = unseal_envelope(key, snapshot.get("envelope", key) or b"")
+        envelope = unseal_envelope(key, snapshot.get("envelope", key) or b"", snapshot.cipher)
     except RecordDamaged as error:
         report.add("envelope", key, str(error))
         return
@@ -116,7 +120,9 @@ def _look_at_content(report: Report, snapshot: Snapshot, key: bytes, envelope: E
     for index in range(envelope.chunks):
         report.content_records += 1
         try:
-            size += len(join_content(envelope.id, index, lambda row: snapshot.get("content", row)))
+            size += len(
+                join_content(envelope.id, index, lambda row: snapshot.get("content", row), snapshot.cipher)
+            )
         except RecordDamaged as error:
             report.add("content", key, f"content record {index} of {envelope.chunks}: {error}")
             return
@@ -132,8 +138,8 @@ def _look_at_state(report: Report, snapshot: Snapshot, key: bytes) -> None:
         report.add("state", key, "a state without an envelope")
         return
     try:
-        states = len(unseal_state(key, snapshot.get("state", key) or b""))
-        recipients = len(unseal_envelope(key, record).recipients)
+        states = len(unseal_state(key, snapshot.get("state", key) or b"", snapshot.cipher))
+        recipients = len(unseal_envelope(key, record, snapshot.cipher).recipients)
     except RecordDamaged as error:
         report.add("state", key, str(error))
         return

@@ -4,6 +4,10 @@ A record is the CRC32 of its key and payload, big endian, and the payload. With 
 key in the sum, a record that turns up under another mail's key is damaged too: one
 client's content never leaves under another's envelope. A payload is msgpack, but
 for content, which is the bytes themselves.
+
+Envelopes, states and content may be encrypted (`cipher`); the sum is then one over the
+key, SEALED and the box. So each record says itself which of both it is, and a spool may
+hold mail from before there was a key.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +20,7 @@ from relay.errors import RecordDamaged
 from relay.message.envelope import Envelope
 from relay.message.priority import Priority
 from relay.spool.change import RecipientState
+from relay.spool.cipher import MARK_BYTES, OVERHEAD_BYTES, Cipher, missing
 from relay.spool.entry import BudgetRows, Entry, Mail
 from relay.spool.handover import Queued
 from relay.spool.suppressed import Suppressed
@@ -24,6 +29,12 @@ PIECE_BYTES = 4 * 4096 - 16 - 4
 """Content lies in pieces of four pages, LMDB's page header and our sum deducted. LMDB needs pages that stand side
 by side for a record, and searches its whole list of free ones for them: after a backlog of 300,000 mails had come
 and gone, commits with records of 26 pages took six times as long (docs/decisions/0001-spool-commit.md)."""
+
+SUM_BYTES = 4
+FULL_BYTES = PIECE_BYTES + SUM_BYTES
+"""The record of a piece that another one follows."""
+SEALED = b"sealed"
+"""In the sum of a record that is encrypted."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
@@ -41,28 +52,35 @@ def content_key(id: int, index: int, part: int = 0) -> bytes:
     return (id << 48 | index << 16 | part).to_bytes(14, "big")
 
 
-def content_rows(id: int, index: int, data: bytes | bytearray) -> list[tuple[bytes, bytes]]:
-    """A content record in pieces; the first that is shorter than PIECE_BYTES ends it, even when it is empty."""
-    if len(data) < PIECE_BYTES:
+def content_rows(
+    id: int, index: int, data: bytes | bytearray, cipher: Cipher | None = None
+) -> list[tuple[bytes, bytes]]:
+    """A content record in pieces; the first whose record is not full ends it, even when it is empty."""
+    size = PIECE_BYTES if cipher is None else PIECE_BYTES - OVERHEAD_BYTES
+    if len(data) < size:
         key = content_key(id, index)
-        return [(key, seal(key, data))]
+        return [(key, seal(key, data, cipher))]
     rows = []
-    for part, start in enumerate(range(0, len(data) + 1, PIECE_BYTES)):
+    for part, start in enumerate(range(0, len(data) + 1, size)):
         key = content_key(id, index, part)
-        rows.append((key, seal(key, data[start : start + PIECE_BYTES])))
+        rows.append((key, seal(key, data[start : start + size], cipher)))
     return rows
 
 
-def join_content(id: int, index: int, get: Callable[[bytes], bytes | memoryview | None]) -> bytes:
+def join_content(
+    id: int, index: int, get: Callable[[bytes], bytes | memoryview | None], cipher: Cipher | None = None
+) -> bytes:
     """The content record whose pieces `get` finds; RecordDamaged when one is damaged or missing."""
     key = content_key(id, index)
-    first = unseal(key, _found(get(key), index))
-    if len(first) < PIECE_BYTES:
+    record = _found(get(key), index)
+    first = unseal(key, record, cipher)
+    if len(record) < FULL_BYTES:
         return bytes(first)
     pieces = [first]
-    while len(pieces[-1]) == PIECE_BYTES:
+    while len(record) == FULL_BYTES:
         key = content_key(id, index, len(pieces))
-        pieces.append(unseal(key, _found(get(key), index)))
+        record = _found(get(key), index)
+        pieces.append(unseal(key, record, cipher))
     return b"".join(pieces)
 
 
@@ -72,29 +90,46 @@ def _found(record: bytes | memoryview | None, index: int) -> bytes | memoryview:
     return record
 
 
-def seal(key: bytes, payload: bytes | bytearray) -> bytes:
-    """The record of `payload` under `key`."""
-    return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
+def seal(key: bytes, payload: bytes | bytearray, cipher: Cipher | None = None) -> bytes:
+    """The record of `payload` under `key`, encrypted where there is a cipher."""
+    if cipher is None:
+        return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
+    box = cipher.encrypt(key, payload)
+    return crc32(box, crc32(SEALED, crc32(key))).to_bytes(4, "big") + box
 
 
-def unseal(key: bytes, record: bytes | memoryview) -> memoryview:
-    """The payload, as a view of the record; RecordDamaged when its sum does not fit."""
+def unseal(key: bytes, record: bytes | memoryview, cipher: Cipher | None = None) -> memoryview | bytes:
+    """The payload, as a view of the record where that is plain; RecordDamaged when its sum does not fit.
+
+    ConfigurationError when it is encrypted, and there is no key for it.
+    """
     view = memoryview(record)
     payload = view[4:]
-    if len(view) < 4 or crc32(payload, crc32(key)) != int.from_bytes(view[:4], "big"):
+    total = int.from_bytes(view[:4], "big")
+    if cipher is not None and _is_sealed(key, payload, total):
+        return cipher.decrypt(key, payload)
+    if len(view) < 4 or crc32(payload, crc32(key)) != total:
+        if cipher is None and _is_sealed(key, payload, total):
+            raise missing(bytes(payload[:MARK_BYTES]))
         raise RecordDamaged(f"the check sum of {len(view)} bytes does not fit")
+    if cipher is not None:
+        cipher.opened["plain"] += 1
     return payload
 
 
-def seal_envelope(key: bytes, envelope: Envelope) -> bytes:
+def _is_sealed(key: bytes, box: memoryview, total: int) -> bool:
+    return len(box) >= OVERHEAD_BYTES and crc32(box, crc32(SEALED, crc32(key))) == total
+
+
+def seal_envelope(key: bytes, envelope: Envelope, cipher: Cipher | None = None) -> bytes:
     """The record of an envelope."""
-    return seal(key, _encode(envelope))
+    return seal(key, _encode(envelope), cipher)
 
 
-def unseal_envelope(key: bytes, record: bytes | memoryview) -> Envelope:
+def unseal_envelope(key: bytes, record: bytes | memoryview, cipher: Cipher | None = None) -> Envelope:
     """The envelope in a record; RecordDamaged when there is none."""
     try:
-        envelope = _decode_envelope(unseal(key, record))
+        envelope = _decode_envelope(unseal(key, record, cipher))
     except msgspec.MsgspecError as error:
         raise RecordDamaged(f"not an envelope: {error}") from None
     if mail_key(envelope.id) != key:
@@ -102,25 +137,32 @@ def unseal_envelope(key: bytes, record: bytes | memoryview) -> Envelope:
     return envelope
 
 
-def seal_state(key: bytes, state: tuple[RecipientState, ...]) -> bytes:
+def seal_state(key: bytes, state: tuple[RecipientState, ...], cipher: Cipher | None = None) -> bytes:
     """The record of where the recipients stand."""
-    return seal(key, _encode(state))
+    return seal(key, _encode(state), cipher)
 
 
-def unseal_state(key: bytes, record: bytes | memoryview) -> tuple[RecipientState, ...]:
+def unseal_state(
+    key: bytes, record: bytes | memoryview, cipher: Cipher | None = None
+) -> tuple[RecipientState, ...]:
     """The recipients' states in a record; RecordDamaged when there are none."""
     try:
-        return _decode_state(unseal(key, record))
+        return _decode_state(unseal(key, record, cipher))
     except msgspec.MsgspecError as error:
         raise RecordDamaged(f"not a state: {error}") from None
 
 
-def unseal_mail(key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Mail:
+def unseal_mail(
+    key: bytes,
+    envelope: bytes | memoryview,
+    state: bytes | memoryview | None,
+    cipher: Cipher | None = None,
+) -> Mail:
     """A mail of its two records; RecordDamaged when one is, or when they do not fit each other."""
-    found = unseal_envelope(key, envelope)
+    found = unseal_envelope(key, envelope, cipher)
     if state is None:
         return Mail(found, (_AS_IT_CAME,) * len(found.recipients), False)
-    states = unseal_state(key, state)
+    states = unseal_state(key, state, cipher)
     if len(states) != len(found.recipients):
         raise RecordDamaged(f"{len(states)} states for {len(found.recipients)} recipients")
     return Mail(found, states, True)
@@ -164,14 +206,15 @@ class _QueuedOnly(Struct, array_like=True, gc=False):
 class EntryReader:
     """Reads the records of a scan; mails with the same routes share one tuple of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, cipher: Cipher | None = None) -> None:
+        self._cipher = cipher
         self._decode = msgspec.msgpack.Decoder(_QueuedOnly).decode
         self._routes: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def queued(self, key: bytes, record: bytes | memoryview) -> Queued:
         """The queue's part of an envelope; RecordDamaged when the record is none."""
         try:
-            head = self._decode(unseal(key, record))
+            head = self._decode(unseal(key, record, self._cipher))
         except msgspec.MsgspecError as error:
             raise RecordDamaged(f"not an envelope: {error}") from None
         if mail_key(head.id) != key:
@@ -200,7 +243,7 @@ class EntryReader:
     def entry(self, key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Entry:
         """The entry of one mail; RecordDamaged when a record is damaged."""
         queued = self.queued(key, envelope)
-        return Entry(queued, None if state is None else unseal_state(key, state))
+        return Entry(queued, None if state is None else unseal_state(key, state, self._cipher))
 
 
 def unseal_budget(records: Iterable[tuple[bytes, bytes]]) -> BudgetRows:

@@ -82,6 +82,7 @@ class Committer:
         self._is_closed = False
         self._ended = loop.create_future()
         # Set by the thread, read by the loop: when the commit under way began.
+        self._cipher = self._options.cipher()
         self._began: float | None = None
         self._yielding = Yielding(loop, lambda: self._pending > 0)
         # The thread's own.
@@ -95,7 +96,7 @@ class Committer:
 
     def submit(self, change: Change, done: Done) -> None:
         """Commit it soon; `done` is called in order of submission, after the commit that holds it."""
-        prepared = prepare(change)
+        prepared = prepare(change, self._cipher)
         if self._is_closed or self._broken is not None:
             error = SpoolError("the spool is closed") if self._is_closed else SpoolBroken(self._broken)
             self._loop.call_soon(done, error)

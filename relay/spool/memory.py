@@ -23,6 +23,7 @@ class MemoryStore:
 
     def __init__(self, options: SpoolOptions, capacity_bytes: int = 1 << 40) -> None:
         self.options = options
+        self.cipher = options.cipher()
         self.capacity_bytes = capacity_bytes
         self.envelope_rows: dict[bytes, bytes] = {}
         self.content_rows: dict[bytes, bytes] = {}
@@ -39,7 +40,7 @@ class MemoryStore:
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Commit all of them or none; SpoolFull."""
-        self.commit([prepare(change) for change in changes])
+        self.commit([prepare(change, self.cipher) for change in changes])
 
     def commit(
         self,
@@ -99,21 +100,21 @@ class MemoryStore:
         record = self.envelope_rows.get(key)
         if record is None:
             return None
-        return codec.unseal_envelope(key, record), self.content(id, 0)
+        return codec.unseal_envelope(key, record, self.cipher), self.content(id, 0)
 
     def content(self, id: int, index: int) -> bytes:
         """A content record; RecordDamaged when it is damaged or missing."""
-        return codec.join_content(id, index, self.content_rows.get)
+        return codec.join_content(id, index, self.content_rows.get, self.cipher)
 
     def state(self, id: int) -> tuple[RecipientState, ...] | None:
         """Where the recipients stand; None: nothing happened yet; RecordDamaged."""
         key = mail_key(id)
         record = self.state_rows.get(key)
-        return None if record is None else codec.unseal_state(key, record)
+        return None if record is None else codec.unseal_state(key, record, self.cipher)
 
     def scan(self, after: int = 0, limit: int = 10_000) -> list[Entry | Damaged]:
         """Up to `limit` mails with ids above `after`, in order of id."""
-        reader = codec.EntryReader()
+        reader = codec.EntryReader(self.cipher)
         found: list[Entry | Damaged] = []
         for key in self._keys(after, limit):
             try:
@@ -127,7 +128,7 @@ class MemoryStore:
         found: list[Envelope | Damaged] = []
         for key in self._keys(after, limit):
             try:
-                found.append(codec.unseal_envelope(key, self.envelope_rows[key]))
+                found.append(codec.unseal_envelope(key, self.envelope_rows[key], self.cipher))
             except RecordDamaged as error:
                 found.append(Damaged(int.from_bytes(key, "big"), "envelope", str(error)))
         return found
@@ -137,7 +138,8 @@ class MemoryStore:
         found: list[Mail | Damaged] = []
         for key in self._keys(after, limit):
             try:
-                found.append(codec.unseal_mail(key, self.envelope_rows[key], self.state_rows.get(key)))
+                envelope, state = self.envelope_rows[key], self.state_rows.get(key)
+                found.append(codec.unseal_mail(key, envelope, state, self.cipher))
             except RecordDamaged as error:
                 found.append(Damaged(int.from_bytes(key, "big"), "envelope or state", str(error)))
         return found

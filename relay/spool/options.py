@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay.spool.cipher import Cipher, SpoolKey
+
 MIB = 1024 * 1024
 
 
@@ -12,6 +14,8 @@ class SpoolOptions:
 
     path: Path
     """Its folder; made with mode 0700 when absent."""
+    keys: tuple[SpoolKey, ...] = ()
+    """The first encrypts records of mail, the others open older ones; none: they lie plain."""
     map_size_bytes: int = 64 * 1024 * MIB
     """The most the queue file may grow to. It costs address space only, so it is set above what most disks
     hold: the free-space floor, not the map, should be the first to refuse."""
@@ -33,3 +37,7 @@ class SpoolOptions:
     (RFC 5321 section 4.5.3.2.6), so those in the commit are still there when it ends."""
     check_interval_s: float = 1.0
     """How often the free space is looked at. At 160 MB/s, 16,000 mails of 10 KiB, the floor holds longer."""
+
+    def cipher(self) -> Cipher | None:
+        """What encrypts records of mail; None: nothing does."""
+        return Cipher(self.keys) if self.keys else None

@@ -19,6 +19,7 @@ from relay.spool.change import (
     Stream,
     Suppress,
 )
+from relay.spool.cipher import Cipher
 from relay.spool.codec import content_rows, mail_key, seal, seal_envelope, seal_state, seal_suppressed
 from relay.spool.suppressed import key_of
 
@@ -50,26 +51,26 @@ class Prepared:
     """Likewise."""
 
 
-def prepare(change: Change) -> Prepared:
-    """The records of a change."""
+def prepare(change: Change, cipher: Cipher | None = None) -> Prepared:
+    """The records of a change; those of mail are encrypted where there is a cipher."""
     match change:
         case Accept():
-            return _accept(change.envelope.id, change)
+            return _accept(change.envelope.id, change, cipher)
         case Stream(id, index, data):
-            prepared = Prepared(id, len(data), True, content=content_rows(id, index, data))
+            prepared = Prepared(id, len(data), True, content=content_rows(id, index, data, cipher))
             if index == 1:
                 prepared.partial = (mail_key(id), seal(mail_key(id), b""))
             return prepared
         case Record(id, recipients):
             key = mail_key(id)
-            record = seal_state(key, recipients)
+            record = seal_state(key, recipients, cipher)
             return Prepared(id, len(record), False, state=(key, record))
         case Amend(envelope, recipients):
             key = mail_key(envelope.id)
-            record = seal_envelope(key, envelope)
+            record = seal_envelope(key, envelope, cipher)
             prepared = Prepared(envelope.id, len(record), False, envelope=(key, record))
             if recipients is not None:
-                prepared.state = (key, seal_state(key, recipients))
+                prepared.state = (key, seal_state(key, recipients, cipher))
                 prepared.size += len(prepared.state[1])
             return prepared
         case Remove(id):
@@ -85,7 +86,7 @@ def prepare(change: Change) -> Prepared:
                 NO_MAIL, sum([len(record or b"") for _, record in sealed]), False, suppressed=sealed
             )
         case Report():
-            return _report(change)
+            return _report(change, cipher)
 
 
 def _budget(rows: Sequence[tuple[bytes, bytes | None]]) -> Prepared:
@@ -94,15 +95,15 @@ def _budget(rows: Sequence[tuple[bytes, bytes | None]]) -> Prepared:
     return Prepared(NO_MAIL, size, False, budget=sealed)
 
 
-def _report(change: Report) -> Prepared:
+def _report(change: Report, cipher: Cipher | None) -> Prepared:
     """Under the id of the mail that is settled; the rows of the other one carry its own."""
     settled, mail = change.settled, change.mail
-    whole = Prepared(NO_MAIL, 0, mail is not None) if settled is None else prepare(settled)
+    whole = Prepared(NO_MAIL, 0, mail is not None) if settled is None else prepare(settled, cipher)
     # Beside an end it is no addition: held up by a full spool, it would hold up all that empties it. It takes
     # the place of the mail that failed, is no larger than the bound on what is returned, and the ballast has room.
     parts = [_budget(change.rows)] if change.rows else []
     if mail is not None:
-        parts.append(_accept(mail.envelope.id, mail))
+        parts.append(_accept(mail.envelope.id, mail, cipher))
         whole.content, whole.envelope = parts[-1].content, parts[-1].envelope
         whole.id = whole.id or mail.envelope.id
     whole.size += sum([part.size for part in parts])
@@ -110,14 +111,14 @@ def _report(change: Report) -> Prepared:
     return whole
 
 
-def _accept(id: int, change: Accept) -> Prepared:
+def _accept(id: int, change: Accept, cipher: Cipher | None) -> Prepared:
     row = mail_key(id)
-    envelope = seal_envelope(row, change.envelope)
+    envelope = seal_envelope(row, change.envelope, cipher)
     return Prepared(
         id,
         len(envelope) + len(change.head),
         True,
-        content=content_rows(id, 0, change.head),
+        content=content_rows(id, 0, change.head, cipher),
         envelope=(row, envelope),
         ends_partial=change.envelope.chunks > 1,
     )

@@ -22,6 +22,7 @@ import errno
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -34,6 +35,7 @@ from relay.message.queue_id import slot_of
 from relay.spool import codec
 from relay.spool.ballast import Ballast
 from relay.spool.change import Change, RecipientState
+from relay.spool.cipher import Cipher
 from relay.spool.codec import mail_key
 from relay.spool.entry import BudgetRows, Damaged, Entry, Mail
 from relay.spool.lock import Lock
@@ -73,6 +75,8 @@ class Store:
     ) -> None:
         """Use `open`."""
         self.options = options
+        self.cipher = options.cipher()
+        """Encrypts records of mail; None: they lie plain."""
         self._env = env
         self._lock = lock
         self._data_file = options.path / DATA_FILE
@@ -163,7 +167,7 @@ class Store:
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Commit all of them or none, durably; SpoolFull, SpoolError."""
-        self.commit([prepare(change) for change in changes])
+        self.commit([prepare(change, self.cipher) for change in changes])
 
     def commit(
         self,
@@ -245,28 +249,30 @@ class Store:
             record = txn.get(key, db=self._envelope)
             if record is None:
                 return None
-            envelope = codec.unseal_envelope(key, record)
-            return envelope, codec.join_content(id, 0, lambda key: txn.get(key, db=self._content))
+            envelope = codec.unseal_envelope(key, record, self.cipher)
+            return envelope, codec.join_content(
+                id, 0, lambda key: txn.get(key, db=self._content), self.cipher
+            )
 
     def content(self, id: int, index: int) -> bytes:
         """A content record; RecordDamaged when it is damaged or missing."""
         with self._viewing() as txn:
-            return codec.join_content(id, index, lambda key: txn.get(key, db=self._content))
+            return codec.join_content(id, index, lambda key: txn.get(key, db=self._content), self.cipher)
 
     def state(self, id: int) -> tuple[RecipientState, ...] | None:
         """Where the recipients stand; None: nothing happened yet; RecordDamaged."""
         key = mail_key(id)
         with self._viewing() as txn:
             record = txn.get(key, db=self._state)
-            return None if record is None else codec.unseal_state(key, record)
+            return None if record is None else codec.unseal_state(key, record, self.cipher)
 
     def scan(self, after: int = 0, limit: int = 10_000) -> list[Entry | Damaged]:
         """Up to `limit` mails with ids above `after`, in order of id; fewer only at the end."""
-        return self._scan(codec.EntryReader().entry, after, limit)
+        return self._scan(codec.EntryReader(self.cipher).entry, after, limit)
 
     def mails(self, after: int = 0, limit: int = 1_000) -> list[Mail | Damaged]:
         """As `scan`, but whole envelopes with their states."""
-        return self._scan(codec.unseal_mail, after, limit)
+        return self._scan(partial(codec.unseal_mail, cipher=self.cipher), after, limit)
 
     def _scan(
         self, read: Callable[[bytes, memoryview, memoryview | None], _Found], after: int, limit: int
@@ -303,7 +309,7 @@ class Store:
             for view, record in cursor.iternext():
                 key = bytes(view)
                 try:
-                    found.append(codec.unseal_envelope(key, record))
+                    found.append(codec.unseal_envelope(key, record, self.cipher))
                 except RecordDamaged as error:
                     found.append(_damaged(key, "envelope", error))
                 if len(found) >= limit:
@@ -440,7 +446,7 @@ class Store:
     def snapshot(self) -> Iterator["Snapshot"]:
         """One moment of the spool."""
         with self._reading() as txn:
-            yield Snapshot(txn, self._tables)
+            yield Snapshot(txn, self._tables, self.cipher)
 
     def counts(self) -> dict[str, int]:
         """Rows in every table."""
@@ -493,7 +499,10 @@ class Store:
 class Snapshot:
     """Rows as they were at one moment; of use within `Store.snapshot` only."""
 
-    def __init__(self, txn: _Transaction, tables: Mapping[str, lmdb._Database]) -> None:
+    def __init__(
+        self, txn: _Transaction, tables: Mapping[str, lmdb._Database], cipher: Cipher | None
+    ) -> None:
+        self.cipher = cipher
         self._txn = txn
         self._tables = tables
 

@@ -39,6 +39,8 @@ class SessionEnded(_Event, frozen=True):
     mails: int
     seconds: float
     tls: str = ""
+    account: str | UnsetType = UNSET
+    """Name of the client that sent the last mail, where it has one."""
     level: Level = "info"
 
 
@@ -657,6 +659,45 @@ class HistoryMovedAside(_Event, frozen=True):
     level: Level = "error"
 
 
+class AuditTrouble(_Event, frozen=True):
+    """The audit log cannot be written; mail goes on, and rows wait for it within a bound. Told once until it can."""
+
+    reason: str
+    waiting: int
+    """Rows."""
+    level: Level = "error"
+
+
+class AuditHead(_Event, frozen=True):
+    """Where the audit log's chain stands: known here too, an end that is cut off shows."""
+
+    seq: int
+    hash: str
+    level: Level = "info"
+
+
+class CertificateReloaded(_Event, frozen=True):
+    """A listener shows a new certificate; sessions that are open keep theirs."""
+
+    listener: str
+    certificate: str
+    """The file."""
+    fingerprint: str
+    """SHA-256 of the certificate."""
+    before: str
+    """That of the old one."""
+    level: Level = "info"
+
+
+class CertificateRefused(_Event, frozen=True):
+    """A listener's certificate or key was changed and cannot be used; the old ones go on. Told once a change."""
+
+    listener: str
+    certificate: str
+    reason: str
+    level: Level = "error"
+
+
 class HistoryErased(_Event, frozen=True):
     """Somebody erased a person from the history (`trace erase`)."""
 
@@ -744,6 +785,10 @@ Event = (
     | HistoryMovedAside
     | HistoryErased
     | HistorySize
+    | AuditTrouble
+    | AuditHead
+    | CertificateReloaded
+    | CertificateRefused
     | LogDropped
 )
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from relay.audit.options import AuditOptions
 from relay.config import model
+from relay.config.audit_table import AuditTable
 from relay.config.configuration import Configuration
 from relay.config.match_table import MatchTable
 from relay.config.options import key_of
@@ -363,7 +365,8 @@ retry_factor = 3
 @pytest.mark.parametrize(
     ("options", "table", "elsewhere"),
     [
-        (SpoolOptions, model.SpoolTable, set[str]()),
+        (SpoolOptions, model.SpoolTable, {"keys"}),
+        (AuditOptions, AuditTable, {"key"}),
         (Limits, model.LimitsTable, set[str]()),
         (DelivererOptions, model.DeliverTable, {"hostname", "handover_path"}),
         (ReportOptions, ReportTable, {"hostname"}),
@@ -380,6 +383,7 @@ def test_every_option_has_a_key(options: type, table: type[Table], elsewhere: se
         "username",
         "password_file",
         "password_env",
+        "key_file",
         "cloud",
         "oauth",
         "limit",

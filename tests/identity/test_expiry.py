@@ -1,6 +1,10 @@
 """Secrets and certificates that end are told in time, and once; when they end is told always."""
 
+import time
+from pathlib import Path
+
 import pytest
+from cryptography import x509
 
 from relay.identity.expiry import (
     DAY_S,
@@ -15,6 +19,7 @@ from relay.identity.expiry import (
 )
 from relay.route.oauth import Application, ClientCertificate, ClientSecret
 from relay.trace import event as trace
+from tests.fakes.certificate import Authority
 from tests.fakes.clock import FakeClock
 
 NOW = FakeClock().now()
@@ -116,6 +121,44 @@ def test_the_end_is_told_at_every_look_for_the_metrics() -> None:
     watch.check()
     name = "client secret of the application app"
     assert events == [trace.CredentialEnds(name, NOW + 400 * DAY_S)] * 2
+
+
+def test_a_certificate_that_was_renewed_is_followed(tmp_path: Path) -> None:
+    clock, events = FakeClock(time.time()), list[trace.Event]()
+    authority = Authority(tmp_path)
+    shown, _ = authority.issue("relay.example.com", days=5)
+    left = Credential("certificate", clock.now() + 5 * DAY_S, "renew it", 14, file=str(shown))
+    watch = ExpiryWatch([left], events.append, clock)
+    watch.check()
+    assert not watch.refresh()
+    renewed, _ = authority.issue("relay.example.com", days=90)
+    renewed.rename(shown)
+    assert watch.refresh() and not watch.refresh()
+    watch.check()
+    ends = [event.at for event in events if isinstance(event, trace.CredentialEnds)]
+    assert ends[1] == x509.load_pem_x509_certificate(shown.read_bytes()).not_valid_after_utc.timestamp()
+    assert ends[1] - ends[0] > 80 * DAY_S
+    # Its stages begin anew.
+    clock.advance(85 * DAY_S)
+    watch.check()
+    assert sum(isinstance(event, trace.CredentialExpiring) for event in events) == 2
+
+
+def test_a_revocation_list_is_followed_and_a_broken_file_is_not(tmp_path: Path) -> None:
+    clock, events = FakeClock(time.time()), list[trace.Event]()
+    authority = Authority(tmp_path)
+    listed = authority.revoke(days=2)
+    end = clock.now() + 2 * DAY_S
+    watch = ExpiryWatch([Credential("list", end, "renew it", 1, file=str(listed))], events.append, clock)
+    listed.unlink()
+    authority.revoke(days=9)
+    assert watch.refresh()
+    watch.check()
+    listed.unlink()
+    assert watch.refresh()
+    watch.check()
+    (one, other) = [event.at for event in events if isinstance(event, trace.CredentialEnds)]
+    assert one == other and one - end > 6 * DAY_S
 
 
 @pytest.mark.parametrize(("left", "expected"), [(6.0, None), (1.5, None), (1.0, 1), (-0.1, 0)])

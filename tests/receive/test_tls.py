@@ -9,8 +9,9 @@ from shutil import which
 
 import pytest
 
+from relay.audit.report import WEAK
 from relay.receive.options import Limits, ListenerOptions, ListenerTls
-from relay.tls import server_context
+from relay.tls import TlsVersion, server_context
 from relay.trace.event import SessionEnded
 from tests.receive.harness import Client, House, house, run, until, without_own_fields
 from tests.receive.test_session import MAIL
@@ -110,6 +111,42 @@ def test_swaks_delivers_with_tls(certificate: Path, kind: ListenerTls) -> None:
             assert done.returncode == 0, done.stdout
             ((_, content),) = h.mails()
             assert b"\r\n\r\nhello\r\n" in content
+
+    run(main)
+
+
+@pytest.mark.skipif(which("openssl") is None, reason="openssl is not installed")
+@pytest.mark.parametrize(("option", "minimum", "gets_in"), [
+    ("-tls1", TlsVersion.TLS_1_0, True),
+    ("-tls1_1", TlsVersion.TLS_1_0, True),
+    ("-tls1", TlsVersion.TLS_1_2, False),
+])  # fmt: skip
+def test_an_old_machine_sends_where_it_may(
+    certificate: Path, option: str, minimum: TlsVersion, gets_in: bool
+) -> None:
+    """A client of another library's command line; it says nothing before the handshake ended."""
+    mail = b"Message-ID: <1@old>\r\nDate: Tue, 24 Nov 2026 02:00:00 +0000\r\n\r\nHello\r\n"
+    dialogue = (
+        b"EHLO old.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@x.example>\r\nDATA\r\n%b.\r\nQUIT\r\n"
+    )
+
+    async def main() -> None:
+        context = server_context(str(certificate), minimum=minimum)
+        async with house(listener=STARTTLS, context=context) as h:
+            command = ["openssl", "s_client", "-connect", f"127.0.0.1:{h.port}", "-starttls", "smtp", option,
+                       "-cipher", "ALL:@SECLEVEL=0", "-ign_eof", "-nocommands"]  # fmt: skip
+            done = await asyncio.to_thread(
+                subprocess.run, command, input=dialogue % mail, capture_output=True, timeout=20
+            )
+            await until(lambda: any(isinstance(event, SessionEnded) for event in h.events))
+            (ended,) = [event for event in h.events if isinstance(event, SessionEnded)]
+            assert ended.mails == int(gets_in), done.stderr
+            if gets_in:
+                ((_, content),) = h.mails()
+                assert without_own_fields(content) == mail
+                assert ended.tls.startswith(WEAK)
+            else:
+                assert "no TLS version that is still safe" in ended.reason
 
     run(main)
 
