@@ -9,8 +9,7 @@ counted against it.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 
 from relay.budget.answer import Taken, TooLarge, Wait
 from relay.budget.limit import Place, Scope, Unit
@@ -18,20 +17,21 @@ from relay.budget.turn import Turn
 from relay.clock import Clock
 from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
-from relay.deliver.gate import TIMER_SLACK_S, CallLater, Gate, Timer, words
-from relay.deliver.heads import OUTSIDE, Heads, is_narrow
+from relay.deliver.gate import CallLater, Gate, words
+from relay.deliver.heads import OUTSIDE, Heads
 from relay.deliver.proofs import Proofs
 from relay.deliver.reach import Reach
 from relay.deliver.settlement import Settlement, Via
 from relay.deliver.spill import Spill
 from relay.deliver.suspended import Suspended, place_of
+from relay.deliver.waits import Waits
 from relay.deliver.work import Bench, Later, Work
 from relay.errors import RecordDamaged, SpoolError
 from relay.m365.row import Scope as Stopped
 from relay.message.priority import Priority
 from relay.queue.breaker import StopKey
 from relay.queue.job import Job
-from relay.queue.lane import Lane, SidingKey
+from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.queue.suspension import Suspension
 from relay.route.tenant import Tenant
@@ -73,20 +73,12 @@ class Desk:
         self._settlement = settlement
         self._budgets = budgets
         self._tenant = tenant
+        self._waits = Waits(clock, later, reopened, spill.gates_of)
         self._clock = clock
-        self._later = later
         self._reopened = reopened
         self._set_aside = set_aside
         self._broken = broken
         self._proofs = Proofs()
-        self._waiting: dict[Gate, None] = {}
-        """Gates that wait for a moment; some may be open again."""
-        self._pending: dict[Gate, None] = {}
-        """Likewise for an end."""
-        self._closed: dict[tuple[Lane, SidingKey], Timer | None] = {}
-        """Sidings; without a timer those that wait for an end."""
-        self._until_told: dict[Place, dict[tuple[Lane, SidingKey], None]] = {}
-        """Sidings that wait for something that will be told."""
 
     # What goes next.
 
@@ -98,7 +90,7 @@ class Desk:
             return None
         if self.breakers.any and self.has_stopped(gate, who):
             return None
-        heads = Heads(self, gate, recipients_max)
+        heads = Heads(self, self._waits, gate, recipients_max)
         for _ in range(ROUNDS_MAX):
             waiting = gate.supply.waiting()
             if not waiting:
@@ -114,7 +106,8 @@ class Desk:
                 case Wait():
                     if self._spilled(gate, heads, turn):
                         continue
-                    self._close(gate, waiting, turn)
+                    until = self.wait_until(turn)
+                    self._waits.close_gate(gate, until, waiting, turn.limit, turn.key)
                     return None
                 case _ if heads.is_tired:
                     break
@@ -177,11 +170,6 @@ class Desk:
         reply = Reply(552, "5.3.4", f"not sent: {what}")
         self._settlement.settle(work, (reply,) * len(work.indices), Via(lane.route.next_hop))
 
-    def _close(self, gate: Gate, asked: Sequence[Priority], wait: Wait) -> None:
-        until = self.wait_until(wait)
-        gate.close(until, asked, wait.limit, wait.key)
-        (self._pending if until == math.inf else self._waiting)[gate] = None
-
     def _spilled(self, gate: Gate, heads: Heads, wait: Wait) -> bool:
         """Mail that finds its route's budget used up takes the next route."""
         if not wait.short or not gate.reach.route.spill:
@@ -202,9 +190,9 @@ class Desk:
         lane.park(STAYS, priority, job)
         reason = "its route has no room, and it may take no other"
         if until is None:
-            self.close_until_told(lane, STAYS, priority, reason)
+            self._waits.close_until_told(lane, STAYS, priority, reason)
         else:
-            self.close_siding(lane, STAYS, priority, until, reason)
+            self._waits.close_siding(lane, STAYS, priority, until, reason)
 
     # For the heads.
 
@@ -270,35 +258,6 @@ class Desk:
         assert self._budgets is not None
         return math.inf if wait.until is None else self._budgets.monotonic(wait.until)
 
-    def close_siding(self, lane: Lane, place: Place, priority: Priority, until: float, reason: str) -> None:
-        """Nothing of that kind goes before `until` (monotonic)."""
-        key = (place, priority)
-        self._forget(lane, key)
-        lane.close_siding(key, until, reason)
-        timer = None
-        if until != math.inf:
-            wait_s = max(0.0, until - self._clock.monotonic()) + TIMER_SLACK_S
-            timer = self._later(wait_s, partial(self._open_siding, lane, key))
-        self._closed[lane, key] = timer
-        if is_narrow(place) and until != math.inf:
-            at = self._clock.now() + until - self._clock.monotonic()
-            for gate in self.spill.gates_of(lane):
-                gate.tell(reason, until, at)
-                break
-
-    def close_until_told(self, lane: Lane, place: Place, priority: Priority, reason: str) -> None:
-        """Nothing of that kind goes before `_told` of that place."""
-        key = (place, priority)
-        self._forget(lane, key)
-        lane.close_siding(key, math.inf, reason)
-        self._until_told.setdefault(place, {})[lane, key] = None
-
-    def _forget(self, lane: Lane, key: SidingKey) -> None:
-        timer = self._closed.pop((lane, key), None)
-        if timer is not None:
-            timer.cancel()
-        self._until_told.get(key[0], {}).pop((lane, key), None)
-
     def _is_external(self, work: Work) -> bool:
         return not all(map(self._tenant.is_inside, work.addresses))
 
@@ -324,43 +283,20 @@ class Desk:
         if work.is_proof:
             final = work.transaction.final
             self._proofs.end(gate.reach, is_proved=final is not None and final.is_positive)
-            self._told(_new_senders(gate.reach))
-        if freed or self._pending or self._closed:
-            self._wake(freed)
+            self._waits.told(_new_senders(gate.reach))
+        self._waits.ended(freed)
 
     def doubt(self, reach: Reach, sender: bytes) -> None:
         """The mailbox may not send as him after all."""
         self._proofs.doubt(reach.mailbox, sender)
 
-    def _wake(self, freed: frozenset[Place]) -> None:
-        """Who waits for an end asks again; where there is room before its time, everybody."""
-        gates, self._pending = list(self._pending), {}
-        if freed:
-            gates += self._waiting
-            self._waiting.clear()
-        for gate in gates:
-            if gate.until:
-                gate.open()
-        for lane, key in list(self._closed):
-            if self._closed[lane, key] is None or key[0] in freed:
-                self._open_siding(lane, key)
-
     def woken(self, key: StopKey) -> None:
         """Something that had stopped may go on: mail that stood aside for it asks again."""
-        self._told(stop_place(key))
+        self._waits.told(stop_place(key))
 
     def going_on(self, suspension: Suspension) -> None:
         """What was suspended is so no more: its mail asks again."""
-        self._told(place_of(suspension))
-
-    def _told(self, place: Place) -> None:
-        for lane, key in self._until_told.pop(place, {}):
-            self._open_siding(lane, key)
-
-    def _open_siding(self, lane: Lane, key: SidingKey) -> None:
-        self._forget(lane, key)
-        lane.open_siding(key)
-        self._reopened(lane)
+        self._waits.told(place_of(suspension))
 
     def damaged(self, work: Work, error: SpoolError) -> None:
         """The mail's content cannot be read: moved aside when the record is to blame, else the spool is."""
@@ -380,9 +316,7 @@ class Desk:
     @property
     def throttled(self) -> int:
         """Lanes in which mail waits for a limit."""
-        gates = (*self._waiting, *self._pending)
-        lanes = {lane for gate in gates if gate.until for lane in gate.supply.lanes if len(lane)}
-        return len(lanes | {lane for lane, _ in self._closed})
+        return self._waits.throttled
 
     @property
     def is_busy(self) -> bool:
@@ -391,12 +325,7 @@ class Desk:
 
     def close(self) -> None:
         """Wait for nothing any more."""
-        for gate in (*self._waiting, *self._pending):
-            gate.release()
-        for timer in self._closed.values():
-            if timer is not None:
-                timer.cancel()
-        self._closed.clear()
+        self._waits.stop()
 
 
 def stop_place(key: StopKey) -> Place:

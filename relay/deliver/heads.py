@@ -30,22 +30,28 @@ class Source(Protocol):
     def relane(self, job: Job, lane: Lane, sender: bytes) -> bool: ...
     def stops_aside(self, gate: Gate, work: Work) -> tuple[Place, str] | None: ...
     def proof_place(self, gate: Gate, sender: bytes) -> Place | None: ...
+    def wait_until(self, wait: Wait) -> float: ...
+
+
+class Sidings(Protocol):
+    """Where mail waits aside; in life `relay.deliver.waits.Waits`."""
+
     def close_siding(
         self, lane: Lane, place: Place, priority: Priority, until: float, reason: str
     ) -> None: ...
     def close_until_told(self, lane: Lane, place: Place, priority: Priority, reason: str) -> None: ...
-    def wait_until(self, wait: Wait) -> float: ...
 
 
 class Heads:
     """For one question of one gate."""
 
-    def __init__(self, source: Source, gate: Gate, recipients_max: int) -> None:
+    def __init__(self, source: Source, sidings: Sidings, gate: Gate, recipients_max: int) -> None:
         self.works: dict[Priority, Work] = {}
         """Those looked at, as they stand."""
         self.is_tired = False
         """More is to be looked at, in another turn."""
         self._source = source
+        self._sidings = sidings
         self._gate = gate
         self._recipients_max = recipients_max
         self._looked = 0
@@ -85,7 +91,7 @@ class Heads:
         until = self._source.wait_until(wait)
         self._park(work, place, priority)
         reason = words(wait.limit, wait.key)
-        self._source.close_siding(work.job.lane, place, priority, until, reason)
+        self._sidings.close_siding(work.job.lane, place, priority, until, reason)
         return True
 
     def _charges(self, work: Work) -> list[Charge]:
@@ -99,12 +105,14 @@ class Heads:
         lane, source = work.job.lane, self._source
         if stopped := source.stops_aside(self._gate, work):
             self._park(work, stopped[0], priority)
-            source.close_until_told(lane, stopped[0], priority, stopped[1])
+            self._sidings.close_until_told(lane, stopped[0], priority, stopped[1])
             return True
         place = source.proof_place(self._gate, work.envelope.sender)
         if place is not None:
             self._park(work, place, priority)
-            source.close_until_told(lane, place, priority, "another new sender of the mailbox goes first")
+            self._sidings.close_until_told(
+                lane, place, priority, "another new sender of the mailbox goes first"
+            )
             return True
         if not lane.sidings:
             return False
