@@ -23,6 +23,8 @@ EVERY_EVENT: list[events.Event] = [
     events.LoginFailed(client="::1", listener="l", username="x", mechanism="LOGIN", reason="unknown user"),
     events.SpoofingSuspected(id="A", client="::1", rule="from", author="a@b.example", reason="550 5.7.1 no"),
     events.ClientBraked(client="::1", listener="l", reason="logins", seconds=600.0),
+    events.Steered(id="1", do="hold", recipients=("a@b.c",), by="root"),
+    events.Commanded(do="hold", by="root", uid=0, pid=1, detail="1"),
     events.SigningFailed(id="A", domain="example.com", reason="no key is active", action="defer"),
     events.Delivered(
         id="A", recipients=("a", "b"), route="r", host="h", reply="250 ok", attempts=1, seconds=0.3
