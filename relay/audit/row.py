@@ -21,8 +21,9 @@ ALWAYS = (
     trace.CredentialExpiring,
     trace.CertificateReloaded,
     trace.CertificateRefused,
+    trace.ClientBraked,
 )
-STRANGERS = frozenset({"login_failed", "session_refused", "command_refused", "sender_seen"})
+STRANGERS = frozenset({"login_failed", "session_refused", "command_refused", "client_braked", "sender_seen"})
 """What anybody can cause, as often as he likes."""
 SENDER_SEEN = "sender_seen"
 TEXT_MAX = 1_000

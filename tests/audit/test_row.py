@@ -20,6 +20,7 @@ from relay.trace.event import Event
         trace.Draining("supervisor"),
         trace.ProcessEnded("receiver-0", -9, 0.1),
         trace.CertificateReloaded("l", "tls.pem", "new", "old"),
+        trace.ClientBraked("10.0.0.7", "l", "logins", 600.0),
     ],
 )
 def test_it_is_recorded(event: Event) -> None:
