@@ -186,6 +186,8 @@ class Reasons:
         reasons = [reason for reason in found if reason is not None]
         if len(reasons) < len(found) or not found:
             text = f"it waits for its turn; {len(lane):,} mails wait for the same mailboxes"
+            if not any(pool.open_connections for pool in self._pools_for(lane)):
+                text += ", and no connection is open yet"
             return [Reason("turn", text, todo="m365-relay queue priority high, to let it go before others")]
         return list({reason.text: reason for reason in reasons}.values())
 
