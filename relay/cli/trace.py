@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     HELD = "held"
     UNCERTAIN = "uncertain"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 app = typer.Typer(

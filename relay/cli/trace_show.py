@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STYLES = {
     "delivered": "green", "deferred": "yellow", "held": "red", "failed": "red", "uncertain": "magenta",
-    "spilled": "cyan", "reported": "cyan",
+    "spilled": "cyan", "reported": "cyan", "steered": "cyan", "cancelled": "red",
 }  # fmt: skip
 
 

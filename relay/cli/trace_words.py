@@ -64,6 +64,8 @@ def _told(step: StepLine, recipients: list[str]) -> tuple[str, list[str]]:
         case "uncertain":
             line = f"uncertain: {where} took all of it and hung up before its reply; it may have arrived"
             return line, [f"reason: {step.reply}"]
+        case "steered":
+            return f"order for {names(recipients)}: {step.reply}", []
         case "reported":
             return f"reported to its sender: {step.reply}", []
         case "spilled":
@@ -98,7 +100,7 @@ def summary(mail: MailLine) -> str:
         counts[each.outcome] = counts.get(each.outcome, 0) + 1
     if len(counts) == 1:
         return next(iter(counts))
-    order = ("held", "failed", "deferred", "waiting", "delivered")
+    order = ("held", "failed", "cancelled", "deferred", "waiting", "delivered")
     return ", ".join(f"{counts[outcome]} {outcome}" for outcome in order if outcome in counts)
 
 

@@ -27,7 +27,14 @@ STATES: dict[type[object], State] = {
     events.Held: State.HELD,
     events.Failed: State.FAILED,
 }
-OF_RECIPIENTS = frozenset([events.MailQueued, *STATES])
+AFTER = {
+    "hold": State.HELD,
+    "release": State.WAITING,
+    "retry": State.WAITING,
+    "cancel": State.CANCELLED,
+}
+"""Where recipients stand after an order; others change nothing of that."""
+OF_RECIPIENTS = frozenset([events.MailQueued, events.Steered, *STATES])
 """Kinds that become a row for each recipient."""
 WANTED = frozenset([*OF_RECIPIENTS, events.Uncertain, events.Spilled, events.Reported])
 """Kinds of events that the history is made from."""
@@ -54,6 +61,8 @@ class Rows:
     """Of mails that come in."""
     standing: list[RecipientRow] = field(default_factory=list)
     """After a step."""
+    steered: list[RecipientRow] = field(default_factory=list)
+    """After an order."""
     steps: list[StepRow] = field(default_factory=list)
     people: set[str] = field(default_factory=set)
     """All addresses, as they are kept."""
@@ -77,6 +86,8 @@ def rows_of(batch: Sequence[tuple[float, Event]], privacy: Privacy) -> Rows:
             case events.Spilled():
                 reason = privacy.without(event.reason)
                 _step(rows, event.id, ms, State.SPILLED, event.route, "", reason, event.to)
+            case events.Steered():
+                _steered(rows, ms, event, privacy)
             case events.Reported() if event.about:
                 said = f"{event.kind}, by the mail {event.id} to {privacy.without(event.sender)}"
                 _step(rows, event.about, ms, State.REPORTED, event.route, "", said)
@@ -145,6 +156,21 @@ def _outcome(rows: Rows, ms: int, event: Outcome, privacy: Privacy) -> None:
                 internal_id or None, reply, event.attempts, next_attempt, "",
             )
         )  # fmt: skip
+
+
+def _steered(rows: Rows, ms: int, event: events.Steered, privacy: Privacy) -> None:
+    id, state = number_of(event.id), AFTER.get(event.do)
+    said = privacy.without(
+        clean(f"{event.do}, by {event.by}" + (f": {event.reason}" if event.reason else ""))
+    )
+    for address in event.recipients[:RECIPIENTS_MAX]:
+        person = privacy.kept(address)
+        rows.people.add(person)
+        # A person stands somewhere from his first step on; after an order, where it says, or where he stood.
+        rows.waiting.append((id, person, State.WAITING, ms))
+        if state is not None:
+            rows.steered.append((id, person, state, ms))
+        rows.steps.append((id, person, ms, State.STEERED, "", "", "", "", None, None, said, None, None, ""))
 
 
 def _step(

@@ -18,6 +18,10 @@ class State(IntEnum):
     """Likewise: it goes on by another route."""
     REPORTED = 7
     """Likewise: a mail of our own tells the sender."""
+    STEERED = 8
+    """Likewise: somebody gave an order."""
+    CANCELLED = 9
+    """By such an order."""
 
     @property
     def word(self) -> str:
@@ -28,7 +32,8 @@ class State(IntEnum):
 OUTCOMES = {
     state.word: state
     for state in (
-        State.WAITING, State.DELIVERED, State.DEFERRED, State.HELD, State.UNCERTAIN, State.FAILED
+        State.WAITING, State.DELIVERED, State.DEFERRED, State.HELD, State.UNCERTAIN, State.FAILED,
+        State.CANCELLED,
     )
 }  # fmt: skip
 """What can be asked for."""

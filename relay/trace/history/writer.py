@@ -43,6 +43,12 @@ _STANDING = Insert(
     4,
     "ON CONFLICT (mail, person) DO UPDATE SET state = excluded.state, time = excluded.time",
 )
+_STEERED = Insert(
+    "INSERT INTO recipients (mail, person, state, time)",
+    4,
+    # What was under way may have been delivered before the order held; that stays so.
+    "ON CONFLICT (mail, person) DO UPDATE SET state = excluded.state, time = excluded.time WHERE recipients.state <> 1",
+)
 _STEPS = Insert(
     "INSERT INTO steps (mail, person, time, event, route, host, identity, remote, session, internal_id, text, parts, "
     "mark, attempts, next_attempt, next_route)",
@@ -181,7 +187,11 @@ class Writer:
         )
         # A step whose mail nobody told of (it was dropped, or the file is new) is kept all the same.
         _STUBS.run(connection, [(id, "", 0, time_of(id)) for id in {step[0] for step in rows.steps}])
-        for insert, recipients in ((_WAITING, rows.waiting), (_STANDING, rows.standing)):
+        for insert, recipients in (
+            (_WAITING, rows.waiting),
+            (_STANDING, rows.standing),
+            (_STEERED, rows.steered),
+        ):
             insert.run(connection, [(mail, people[person], *rest) for mail, person, *rest in recipients])
         _STEPS.run(connection, list(self._steps(rows.steps, people, names)))
 

@@ -87,6 +87,7 @@ def test_every_kind_of_event_is_written(taking: Taking) -> None:
         taking.telling.held(mail),
         events.Failed(mail.id, mail.recipients, "r", "h", "550 no", 1, "told"),
         events.Reported("06gkhwh6wh0r0", mail.id, "app@contoso.com", "failed", 1, "r"),
+        events.Steered(mail.id, "retry", mail.recipients, "root"),
         taking.telling.delivered(mail),
     ]
     assert {type(event) for event in (mail, *happened)} == WANTED

@@ -99,6 +99,32 @@ def test_what_failed_and_who_was_told_so_is_there(telling: Telling) -> None:
     assert telling.rows("steps") == 2, "a digest is about no mail alone"
 
 
+@pytest.mark.parametrize(
+    ("do", "stands"),
+    [
+        ("hold", "held"),
+        ("release", "waiting"),
+        ("retry", "waiting"),
+        ("cancel", "cancelled"),
+        ("rebind", "deferred"),
+    ],
+)
+def test_an_order_is_a_step_and_what_was_delivered_stays_so(telling: Telling, do: str, stands: str) -> None:
+    mail = telling.queued("x@e.net", "y@e.net")
+    telling.write(mail, telling.delivered(mail, "x@e.net"), telling.deferred(mail, "y@e.net"))
+    telling.write(events.Steered(mail.id, do, mail.recipients, "anna (uid 1000)", "asked for it", 1))
+    [found] = telling.read()
+    assert {each.address: each.outcome for each in found.recipients} == {
+        "x@e.net": "delivered",
+        "y@e.net": stands,
+    }
+    assert [(s.event, s.recipient, s.reply) for s in found.steps[2:]] == [
+        ("steered", "x@e.net", f"{do}, by anna (uid 1000): asked for it"),
+        ("steered", "y@e.net", f"{do}, by anna (uid 1000): asked for it"),
+    ]
+    assert telling.find(outcome=State.CANCELLED) == ([mail.id] if do == "cancel" else [])
+
+
 def test_a_mail_that_was_told_twice_or_late_is_there_once(telling: Telling) -> None:
     mail = telling.queued()
     telling.write(telling.delivered(mail))
