@@ -81,6 +81,9 @@ def _is_recorded(event: Event) -> bool:
             return is_policy(event.reply)
         case trace.Draining():
             return event.role == "supervisor"
+        case trace.Steered():
+            # One a mail, of a million at once: commanded and command_ended say who, which and how many.
+            return False
     # Whatever somebody has done says who: `by`.
     return isinstance(event, ALWAYS) or isinstance(getattr(event, "by", None), str)
 

@@ -87,3 +87,13 @@ def test_values_have_a_bound() -> None:
     assert isinstance(many, list) and len(many) == ITEMS_MAX + 1
     assert cut({"a": ["x" * 2 * TEXT_MAX]}) != {"a": ["x" * 2 * TEXT_MAX]}
     assert cut(7) == 7
+
+
+def test_an_order_is_recorded_and_not_each_of_its_mails() -> None:
+    commanded = trace.Commanded("cancel", "fritz", 1000, 4711, "campaign May")
+    ended = trace.CommandEnded("cancel", "fritz", 1000, 4711, "campaign May", 9, 9, 0, 0, "", 0.1)
+    suspended = trace.Suspended("route", "sink", "fritz", "they move", 0.0)
+    for event in (commanded, ended, suspended):
+        row = row_of(event)
+        assert row is not None and row["by"] == "fritz"
+    assert row_of(trace.Steered("01hzy3qf0g800", "cancel", ("b@c.test",), "fritz")) is None
