@@ -1,4 +1,4 @@
-"""As much HTTP/1.1 as token requests and the control need (RFC 9112): one request, one response, close."""
+"""As much HTTP/1.1 as token requests, Graph and the control need (RFC 9112): one request, one response, close."""
 
 from collections.abc import Mapping
 
@@ -17,6 +17,8 @@ class Request(Struct, frozen=True):
     path: str
     query: str
     body: bytes
+    authorization: str = ""
+    """The field of that name; empty when there is none."""
 
 
 class Head(Struct, frozen=True):
@@ -25,6 +27,7 @@ class Head(Struct, frozen=True):
     method: str
     target: str
     length: int
+    authorization: str = ""
 
 
 class Response(Struct, frozen=True):
@@ -32,6 +35,8 @@ class Response(Struct, frozen=True):
 
     status: int
     body: object
+    fields: Mapping[str, str] = {}
+    """Further ones of its header."""
 
 
 def parse_head(text: bytes) -> Head | None:
@@ -47,26 +52,28 @@ def parse_head(text: bytes) -> Head | None:
     length = fields.get("content-length", "0")
     if "transfer-encoding" in fields or not length.isascii() or not length.isdigit():
         return None
-    return Head(words[0], words[1], int(length))
+    return Head(words[0], words[1], int(length), fields.get("authorization", ""))
 
 
 def request_of(head: Head, body: bytes) -> Request:
     """The whole request."""
     path, _, query = head.target.partition("?")
-    return Request(head.method, path, query, body)
+    return Request(head.method, path, query, body, head.authorization)
 
 
 def encode(response: Response) -> bytes:
     """As it goes over the wire."""
     body = msgspec.json.encode(response.body)
+    further = "".join(f"{name}: {value}\r\n" for name, value in response.fields.items())
     head = (
         f"HTTP/1.1 {response.status} {_REASONS[response.status]}\r\nContent-Type: application/json; charset=utf-8\r\n"
+        f"{further}"
         f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body
 
 
 _REASONS: Mapping[int, str] = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     413: "Content Too Large", 429: "Too Many Requests", 503: "Service Unavailable",
 }  # fmt: skip

@@ -37,6 +37,7 @@ class Ledger:
         self._keep = keep
         self._seen: set[tuple[str, str]] = set()
         self.mails: list[Kept] = []
+        self._by_message_id: dict[str, list[Kept]] = {}
         self.accepted = 0
         self.recipients = 0
         self.external_recipients = 0
@@ -50,6 +51,8 @@ class Ledger:
         """Those that were asked for, by step and what was done."""
         self.tokens: Counter[str] = Counter()
         """Issued and refused ones, by error."""
+        self.questions = 0
+        """To the message trace that were answered."""
         self.sessions: Counter[str] = Counter()
         """By service."""
 
@@ -61,8 +64,13 @@ class Ledger:
         self.bytes += mail.size
         if len(self.mails) < self._keep:
             self.mails.append(mail)
+            self._by_message_id.setdefault(mail.message_id, []).append(mail)
             for recipient in mail.recipients:
                 self._look_twice(mail.message_id, recipient)
+
+    def find(self, message_id: str | None) -> list[Kept]:
+        """The mails that are remembered with that Message-ID; None: all."""
+        return self.mails if message_id is None else self._by_message_id.get(message_id, [])
 
     def refuse(self, reply: bytes) -> None:
         """A 4yz or 5yz was said."""

@@ -44,6 +44,7 @@ Step = Literal[
     "end",
     "accepted",
     "token",
+    "graph",
 ]
 
 
@@ -100,7 +101,7 @@ class ApplicationTable(Table):
     """Empty: the one that is made and written to the folder."""
     certificates: Many[str] = ()
     """PEM files; an assertion signed with a key of one of them is taken."""
-    roles: Many[str] = ("SMTP.SendAsApp", "Mail.Send")
+    roles: Many[str] = ("SMTP.SendAsApp", "Mail.Send", "ExchangeMessageTrace.Read.All")
     mailboxes: Many[Address] | None = None
     """Those it may log in to; left out: all."""
 
@@ -154,6 +155,10 @@ class LimitsTable(Table):
     token_lifetime: Seconds = 3600.0
     token_margin: Seconds = 300.0
     """High volume refuses a token that expires within it."""
+    trace_latency: Seconds = 300.0
+    """How long it takes until the message trace shows a mail; Microsoft says 5 to 10 minutes."""
+    trace_requests: Limit = 100
+    """To the message trace, in 5 minutes."""
 
 
 class FaultTable(Table):
@@ -203,7 +208,7 @@ class File(Table):
     folder: str = ""
     """Where CA, passwords and certificates are written; empty: a new one in the system's temporary folder."""
     keep: Limit = 200_000
-    """Accepted mails remembered one by one (some 700 bytes each); later ones are only counted."""
+    """Accepted mails remembered one by one (some 800 bytes each); later ones are only counted."""
     keep_content: bool = False
     """Write the content of each into the folder too."""
     listen: ListenTable = ListenTable()

@@ -15,12 +15,13 @@ from relay import tls
 from relay.clock import Clock
 from relay.config.value import endpoint
 from relay.process.listen import listen, name
-from relay.simulator import report
+from relay.simulator import graph, report
 from relay.simulator.authority import Authority
 from relay.simulator.connection import Connection, Shared
 from relay.simulator.control import PREFIX, Control
 from relay.simulator.fault import Faults
 from relay.simulator.folder import Folder
+from relay.simulator.graph import Graph
 from relay.simulator.high_volume import HighVolume
 from relay.simulator.http import Request, Response
 from relay.simulator.ledger import Ledger
@@ -67,6 +68,10 @@ class Simulator:
         self.authority = Authority(
             file.tenant.id, self._applications, file.limits, self._key, self.faults, self.ledger
         )
+        self.graph = Graph(
+            file.tenant.id, self.tenant.is_missing, self._applications, file.limits, self._key, self.faults,
+            self.ledger,
+        )  # fmt: skip
         self._control = Control(self.ledger, self.tenant, self.faults, self.pace, self.report)
         self._web = Web(self._answer)
         self._shared: list[Shared] = []
@@ -84,7 +89,7 @@ class Simulator:
             if service.name in sockets:
                 await self._serve(service, sockets[service.name])
         context = tls.server_context(str(self.folder.certificate_file), str(self.folder.key_file))
-        self.authority.base = f"https://{self.addresses['authority']}"
+        self.authority.base = self.graph.base = f"https://{self.addresses['authority']}"
         self._servers.append(
             await asyncio.start_server(self._web.serve, sock=sockets["authority"], ssl=context)
         )
@@ -132,6 +137,8 @@ class Simulator:
     def _answer(self, request: Request) -> Response | str:
         if request.path.startswith(PREFIX):
             return self._control.answer(request)
+        if request.path.startswith(graph.PREFIX):
+            return self.graph.answer(request, self.pace.now())
         return self.authority.answer(request, self.pace.now(), self._clock.now())
 
     def _sweep(self) -> None:
