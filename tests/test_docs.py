@@ -11,6 +11,7 @@ from relay.audit.options import AuditOptions
 from relay.config.options import key_of
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
+from relay.identity.graph import GraphOptions
 from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Limits
 from relay.route.route import Route
@@ -28,6 +29,7 @@ OPTIONS = {
     "report": ReportOptions,
     "brakes": BrakeOptions,
     "history": HistoryOptions,
+    "graph": GraphOptions,
 }
 LIMIT_ROW = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,]+)(?: [a-z ]+)? \|", re.MULTILINE)
 

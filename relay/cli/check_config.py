@@ -76,6 +76,9 @@ def in_force(configuration: Configuration) -> list[Row]:
         rows += _rows(f"rewrite[{i}]", rewrite, ())
     rows += _rows("report", configuration.report, ("hostname",))
     rows += _rows("tenant", configuration.tenant, ())
+    if configuration.graph is not None:
+        rows += _rows("graph", configuration.graph, ("application",))
+        rows += [("graph.application", str(configuration.graph.application))]
     rows += spoofing_rows(configuration.spoofing)
     rows += dkim_rows(configuration.dkim, time.time())
     rows += client_rows(configuration.clients)

@@ -76,8 +76,8 @@ OfStatus = Annotated[
     typer.Option(
         "--status",
         metavar="WORD",
-        help="queued, deferred or held.",
-        autocompletion=lambda: _words("queued", "deferred", "held"),
+        help="queued, deferred, held or uncertain.",
+        autocompletion=lambda: _words("queued", "deferred", "held", "uncertain"),
         rich_help_panel=SELECTION,
     ),
 ]

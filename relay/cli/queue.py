@@ -155,11 +155,14 @@ def cancel(
     status: OfStatus = "",
     all: All = False,
     reason: Reason = "",
+    report: Annotated[
+        bool, typer.Option("--report", help="Tell the senders, with the reason if one is given.")
+    ] = False,
     yes: Yes = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Take mails back for good; nobody is told."""
+    """Take mails back for good; nobody is told, unless --report says so."""
     from relay.cli.queue_act import act
     from relay.cli.selecting import selection_of
     from relay.control.request import CancelMails
@@ -167,7 +170,43 @@ def cancel(
     where = selection_of(
         ids, sender, recipient, route, campaign, priority, older_than, reply, status, all=all
     )
-    raise typer.Exit(act(config, CancelMails(where=where, reason=reason), yes=yes, as_json=json))
+    raise typer.Exit(
+        act(config, CancelMails(where=where, reason=reason, report=report), yes=yes, as_json=json)
+    )
+
+
+@app.command()
+def settle(
+    arrived: Annotated[
+        bool,
+        typer.Option(
+            "--arrived/--not-arrived",
+            help="They are there, and go; or they are not, and are sent again.",
+            show_default=False,
+        ),
+    ],
+    ids: Ids = None,
+    sender: Sender = "",
+    recipient: Recipient = "",
+    route: OnRoute = "",
+    campaign: Campaign = "",
+    priority: OfPriority = "",
+    older_than: OlderThan = "",
+    reply: Reply = "",
+    all: All = False,
+    reason: Reason = "",
+    yes: Yes = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Say of uncertain mails whether they arrived: their connection was lost before the next hop's reply."""
+    from relay.cli.queue_act import act
+    from relay.cli.selecting import selection_of
+    from relay.control.request import SettleMails
+
+    where = selection_of(ids, sender, recipient, route, campaign, priority, older_than, reply, "", all=all)
+    request = SettleMails(where=where, arrived=arrived, reason=reason)
+    raise typer.Exit(act(config, request, yes=yes, as_json=json))
 
 
 @app.command()

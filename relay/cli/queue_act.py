@@ -1,4 +1,4 @@
-"""`queue hold|release|retry|cancel|rebind|priority`: give an order to the deliverer, and say what came of it."""
+"""`queue hold|release|retry|cancel|settle|rebind|priority`: give an order to the deliverer, and say what came of it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from relay.control.request import (
     CancelMails,
     OnMails,
     Problem,
+    SettleMails,
     detail_of,
     name_of,
     parse,
@@ -26,6 +27,7 @@ DONE = {
     "release": "released",
     "retry": "to be tried at once",
     "cancel": "cancelled",
+    "settle": "settled",
     "rebind": "on the other route",
     "priority": "of the other priority",
 }
@@ -36,7 +38,7 @@ def act(config: Path | None, request: OnMails, *, yes: bool, as_json: bool) -> E
     problem = parse(msgspec.json.encode(request))
     if isinstance(problem, Problem):
         raise typer.BadParameter(f"{problem.error}; {problem.hint}")
-    if not yes and (isinstance(request, CancelMails) or request.where.all):
+    if not yes and (isinstance(request, CancelMails | SettleMails) or request.where.all):
         _ask(request)
     count: Count | None = None
     with _progress(name_of(request), is_shown=not as_json and sys.stderr.isatty()) as told:
@@ -49,15 +51,22 @@ def act(config: Path | None, request: OnMails, *, yes: bool, as_json: bool) -> E
     if as_json:
         print(msgspec.json.encode(count).decode())
     else:
-        print("\n".join(sentences(name_of(request), count)))
+        print("\n".join(sentences(name_of(request), count, is_told=_is_told(request))))
     return Exit.FOUND if count.failed or count.cut_short or count.damaged else Exit.OK
 
 
-def sentences(do: str, count: Count) -> list[str]:
-    """What came of an order, for people."""
+def sentences(do: str, count: Count, *, is_told: bool = False) -> list[str]:
+    """What came of an order, for people; `is_told`: their senders are to get reports."""
     if not count.selected and not count.damaged:
         return [f"No such mail waits; {_mails(count.looked_at)} looked at."]
     lines = [f"{_mails(count.changed)} {DONE[do]} ({count.recipients:,} recipients)."]
+    if is_told:
+        lines.append(
+            f"Of {_mails(count.told)} the sender gets a report; the log says of the others why not (unreported), "
+            "or they are in a digest."
+            if count.told < count.changed
+            else "Their senders get reports."
+        )
     if count.unchanged:
         lines.append(f"{_mails(count.unchanged)} selected that needed nothing.")
     if count.unfit:
@@ -87,12 +96,22 @@ def _mails(number: int) -> str:
 def _ask(request: OnMails) -> None:
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is there to be asked; say --yes if you mean it")
-    what = (
-        "Nobody is told, and they cannot be brought back"
-        if isinstance(request, CancelMails)
-        else "All are meant"
-    )
+    match request:
+        case CancelMails(report=True):
+            what = "Their senders are told, and they cannot be brought back"
+        case CancelMails():
+            what = "Nobody is told, and they cannot be brought back"
+        case SettleMails(arrived=True):
+            what = "They leave the queue as delivered, and are never sent again"
+        case SettleMails():
+            what = "They are sent again: whoever has them already gets them twice"
+        case _:
+            what = "All are meant"
     typer.confirm(f"{name_of(request)}: {detail_of(request)}. {what}. Go on?", abort=True, err=True)
+
+
+def _is_told(request: OnMails) -> bool:
+    return isinstance(request, CancelMails) and request.report
 
 
 @contextmanager

@@ -57,6 +57,9 @@ def show(path: Path, selection: Selection, *, held: bool, deferred: bool, limit:
     store = Store.open(read(path, now).spool, read_only=True)
     try:
         wanted = {name for name, is_wanted in (("held", held), ("deferred", deferred)) if is_wanted}
+        if held:
+            # It waits for a decision, too.
+            wanted.add("uncertain")
         picker = None if selection == Selection() else Picker(selection, now)
         lines = list(_first(_lines(store, picker), wanted, limit))
     finally:
@@ -140,7 +143,9 @@ def _print_table(lines: list[Line], limit: int) -> None:
         if line.damaged:
             table.add_row(line.id, "", "", "", "", "", Text("damaged", "red"), Text(line.damaged))
         for i, recipient in enumerate(line.recipients):
-            style = {"held": "red", "deferred": "yellow", "delivered": "green"}.get(recipient.status, "")
+            style = {"held": "red", "uncertain": "magenta", "deferred": "yellow", "delivered": "green"}.get(
+                recipient.status, ""
+            )
             start = head if i == 0 else ("", "", "", "", "")
             table.add_row(
                 *map(Text, start),

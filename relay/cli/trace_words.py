@@ -50,6 +50,8 @@ def _told(step: StepLine, recipients: list[str]) -> tuple[str, list[str]]:
     where = f"{step.route} ({step.host}{f', as {step.identity}' if step.identity else ''})"
     said = f"reply: {step.reply}"
     match step.event:
+        case "delivered" if not step.host:
+            return f"settled for {names(recipients)} ({step.route}): it has arrived", [said]
         case "delivered":
             return f"delivered to {names(recipients)} by {where}", [said, *_at_microsoft(step)]
         case "deferred":
@@ -59,6 +61,8 @@ def _told(step: StepLine, recipients: list[str]) -> tuple[str, list[str]]:
         case "held":
             line = f"held for {names(recipients)} by {where}: it is kept until somebody decides"
             return line, [said, *_advice(step)]
+        case "failed" if not step.host:
+            return f"failed for {names(recipients)} ({step.route}): it is given up", [said]
         case "failed":
             return f"failed for {names(recipients)} by {where}: it is given up", [said, *_advice(step)]
         case "uncertain":

@@ -23,6 +23,7 @@ _HEADS = {
     "unreachable": "waits for its next hop",
     "aside": "stands aside",
     "held": "is held",
+    "uncertain": "may have arrived, and is kept",
     "unknown": "cannot be read",
 }
 

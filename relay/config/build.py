@@ -14,6 +14,7 @@ from relay.config.configuration import Configuration, ConsoleOptions, RelayOptio
 from relay.config.control import SOCKET_PATH_MAX, build_control
 from relay.config.dkim import DkimBuilder
 from relay.config.findings import Findings
+from relay.config.graph import build_graph
 from relay.config.limit import build_tenant
 from relay.config.listener import build_listeners
 from relay.config.model import File
@@ -56,18 +57,21 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     tenant = build_tenant(found, file.tenant)
     clients = build_clients(found, file.client, relay.clients_file, routes, tenant)
     check_named(found, routes, clients)
+    history = _history(found, file, spool.path)
+    graph = build_graph(found, file.graph, routes, has_history=history.enabled)
     return Configuration(
         path=path,
         relay=relay,
         spool=spool,
         limits=limits,
         deliverer=given(deliverer, file.deliver),
-        history=_history(found, file, spool.path),
+        history=history,
         listeners=build_listeners(found, file.listener, clients),
         routes=routes,
         report=build_report(found, file.relay.hostname, file.report, routes),
         rewrites=build_rewrites(found, file.rewrite),
         tenant=tenant,
+        graph=graph,
         control=build_control(found, file.control, spool.path),
         console=_console(found, file),
         dkim=DkimBuilder(found).build(file.dkim),

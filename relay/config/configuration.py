@@ -9,6 +9,7 @@ from relay.deliver.report_options import ReportOptions
 from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.expiry import Credential
+from relay.identity.graph import GraphOptions
 from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOptions
 from relay.route.route import Route
@@ -83,6 +84,8 @@ class Configuration:
     control: ControlOptions
     console: ConsoleOptions | None = None
     tenant: Tenant = field(default_factory=Tenant)
+    graph: GraphOptions | None = None
+    """None: nobody asks Microsoft Graph."""
     dkim: tuple[DomainPolicy, ...] = ()
     credentials: tuple[Credential, ...] = ()
     """Secrets and certificates in use whose end is known."""

@@ -37,6 +37,9 @@ def fingerprints(configuration: Configuration) -> dict[str, str]:
                 found[f"{key}.oauth.certificate.fingerprint"] = tls.fingerprint(
                     login.application.proof.certificate
                 )
+    graph = configuration.graph
+    if graph is not None and isinstance(graph.application.proof, ClientCertificate):
+        found["graph.certificate.fingerprint"] = tls.fingerprint(graph.application.proof.certificate)
     for i, policy in enumerate(configuration.dkim):
         for j, selector in enumerate(policy.selectors):
             found[f"dkim[{i}].selector[{j}].fingerprint"] = selector.key.fingerprint
@@ -51,6 +54,9 @@ def secrets(configuration: Configuration) -> dict[str, bytes]:
             secret = _secret(login)
             if secret:
                 found[f"{key}.secret"] = secret.encode()
+    graph = configuration.graph
+    if graph is not None and isinstance(graph.application.proof, ClientSecret):
+        found["graph.secret"] = graph.application.proof.value.encode()
     for i, spool_key in enumerate(configuration.spool.keys):
         found[f"spool.key_file[{i}].secret"] = spool_key.secret
     for client in configuration.clients.clients:

@@ -13,6 +13,7 @@ from relay.config.audit_table import AuditTable
 from relay.config.brakes_table import BrakesTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
+from relay.config.graph_table import GraphTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
 from relay.config.match_table import MatchTable
@@ -40,6 +41,7 @@ from relay.config.value import (
     Seconds,
     SenderPattern,
     Size,
+    ThenWord,
     TlsWord,
     UncertainWord,
 )
@@ -199,6 +201,8 @@ class RouteTable(Table):
     message_size: Size | None = None
     spill: Text | None = None
     uncertain: UncertainWord | None = None
+    uncertain_after: Seconds | None = None
+    uncertain_then: ThenWord | None = None
     failed: FailedWord | None = None
     delay_after: Seconds | None = None
     recipients_per_message: Count | None = None
@@ -248,6 +252,7 @@ class File(Table):
     rewrite: list[RewriteTable] = Field(default_factory=list)
     report: ReportTable = ReportTable()
     tenant: TenantTable | None = None
+    graph: GraphTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
     client: list[ClientTable] = Field(default_factory=list)
     spoofing: SpoofingTable = SpoofingTable()
@@ -273,6 +278,7 @@ TABLES: dict[str, type[Table]] = {
     "limit": RouteLimitTable,
     "match": MatchTable,
     "tenant": TenantTable,
+    "graph": GraphTable,
     "dkim": DkimTable,
     "selector": SelectorTable,
     "client": ClientTable,

@@ -5,7 +5,7 @@ import datetime
 from relay import tls
 from relay.config import application_certificate, secret
 from relay.config.findings import Findings
-from relay.config.oauth_table import OAuthTable
+from relay.config.oauth_table import ApplicationTable, OAuthTable
 from relay.errors import ConfigurationError
 from relay.identity import expiry
 from relay.m365.cloud import Cloud
@@ -20,13 +20,14 @@ PROOFS = ("client_secret_file", "client_secret_env", "certificate", "managed_ide
 class OAuthBuilder:
     """For one route: its kind and its cloud say what is left out."""
 
-    def __init__(self, found: Findings, preset: Preset, cloud: Cloud) -> None:
+    def __init__(self, found: Findings, preset: Preset, cloud: Cloud, resource: str = "") -> None:
+        """`resource` is whose token it is, where that is no SMTP server."""
         self._found = found
         self._preset = preset
         self._cloud = cloud
-        self._resource = preset.token_resource or cloud.token_resource
+        self._resource = resource or preset.token_resource or cloud.token_resource
 
-    def application(self, key: str, table: OAuthTable) -> Application | None:
+    def application(self, key: str, table: ApplicationTable) -> Application | None:
         """Who asks for tokens; None when problems were found. `key` is the path of the table."""
         found = self._found
         before = len(found.problems)
@@ -67,7 +68,7 @@ def _try_authorities(ca_file: str | None) -> None:
     tls.client_context(ca_file=ca_file)
 
 
-def _check(found: Findings, key: str, table: OAuthTable) -> None:
+def _check(found: Findings, key: str, table: ApplicationTable) -> None:
     given = [name for name in PROOFS if getattr(table, name) is not None]
     if len(given) != 1:
         wrong = (
@@ -95,7 +96,7 @@ def _check(found: Findings, key: str, table: OAuthTable) -> None:
         )
 
 
-def _proof(found: Findings, key: str, table: OAuthTable) -> tuple[Proof | None, float | None]:
+def _proof(found: Findings, key: str, table: ApplicationTable) -> tuple[Proof | None, float | None]:
     if table.managed_identity is not None:
         return ManagedIdentity("" if table.managed_identity == SYSTEM else table.managed_identity), None
     if table.certificate is not None:
@@ -104,7 +105,7 @@ def _proof(found: Findings, key: str, table: OAuthTable) -> tuple[Proof | None, 
     return (None if value is None else ClientSecret(value)), _end(table.client_secret_expires)
 
 
-def _secret(found: Findings, key: str, table: OAuthTable) -> str | None:
+def _secret(found: Findings, key: str, table: ApplicationTable) -> str | None:
     try:
         if table.client_secret_env is not None:
             found.secret_names.add(table.client_secret_env)
@@ -121,7 +122,7 @@ def _secret(found: Findings, key: str, table: OAuthTable) -> str | None:
 
 
 def _certificate(
-    found: Findings, key: str, table: OAuthTable, name: str
+    found: Findings, key: str, table: ApplicationTable, name: str
 ) -> tuple[Proof | None, float | None]:
     password = None
     try:

@@ -1,4 +1,4 @@
-"""The shape of `[route.oauth]`; what the values may be, one by one."""
+"""The shape of `[route.oauth]`, and of applications anywhere; what the values may be, one by one."""
 
 import datetime
 from typing import Annotated
@@ -58,8 +58,8 @@ def _date(value: object) -> object:
     return value
 
 
-class OAuthTable(Table):
-    """`relay.route.oauth.OAuth` and its application."""
+class ApplicationTable(Table):
+    """`relay.route.oauth.Application`."""
 
     tenant: Annotated[str, AfterValidator(_tenant)] | None = None
     client_id: Annotated[str, AfterValidator(_client_id)] | None = None
@@ -73,5 +73,10 @@ class OAuthTable(Table):
     authority: Annotated[str, AfterValidator(_authority)] | None = None
     ca_file: Text | None = None
     scope: Annotated[str, AfterValidator(_scope)] | None = None
+
+
+class OAuthTable(ApplicationTable):
+    """`relay.route.oauth.OAuth` and its application."""
+
     margin: Seconds | None = None
     session_ends_with_token: bool | None = None

@@ -154,8 +154,10 @@ SideWord = Literal["inside", "outside"]
 """Of relay.route.match.Side; likewise."""
 ActionWord = Literal["off", "warn", "refuse"]
 """Of relay.receive.options.Action; likewise."""
-UncertainWord = Literal["retry", "hold"]
+UncertainWord = Literal["retry", "hold", "ask"]
 """Of relay.message.uncertain.Uncertain; likewise."""
+ThenWord = Literal["retry", "arrived", "fail"]
+"""Of relay.message.uncertain.Then; likewise."""
 FailedWord = Literal["report", "hold"]
 """Of relay.route.route.Failed; likewise."""
 KeptWord = Literal["full", "hashed", "domain"]

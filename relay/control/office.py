@@ -32,6 +32,7 @@ from relay.control.request import (
     detail_of,
     name_of,
     order_of,
+    selection_of,
     suspension_of,
 )
 from relay.control.stops import concerns, stop_of_breaker, stop_of_suspension, suspensions_meant
@@ -110,7 +111,7 @@ class Office:
                 told(Progress(count, of))
 
         order = order_of(request, caller.name)
-        return End(await self._deliverer.actions.carry_out(order, request.where, tell, is_wanted))
+        return End(await self._deliverer.actions.carry_out(order, selection_of(request), tell, is_wanted))
 
     def _why(self, id: str) -> End | Refused:
         found = self._deliverer.reasons.of(parse_id(id))

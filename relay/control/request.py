@@ -7,9 +7,19 @@ misspelt one would select more than was meant. No I/O here.
 """
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from relay.deliver.order import Cancel, Hold, Order, Prioritize, Rebind, Release, Retry
+from relay.deliver.order import (
+    Arrived,
+    Cancel,
+    Hold,
+    NotArrived,
+    Order,
+    Prioritize,
+    Rebind,
+    Release,
+    Retry,
+)
 from relay.message.priority import PRIORITIES
 from relay.message.queue_id import parse_id
 from relay.queue.suspension import KINDS, NAME_MAX, Kind, Suspension, proper_name
@@ -56,9 +66,18 @@ class RetryMails(_Request, frozen=True, tag="retry", kw_only=True):
 
 
 class CancelMails(_Request, frozen=True, tag="cancel", kw_only=True):
-    """Nothing more is tried."""
+    """Nothing more is tried; with `report`, whoever sent them is told."""
 
     where: Selection
+    reason: str = ""
+    report: bool = False
+
+
+class SettleMails(_Request, frozen=True, tag="settle", kw_only=True):
+    """Of mails whose reply was lost somebody knows whether they arrived. Without a status, of uncertain recipients."""
+
+    where: Selection
+    arrived: bool
     reason: str = ""
 
 
@@ -105,7 +124,7 @@ class Why(_Request, frozen=True, tag="why", kw_only=True):
     id: str
 
 
-OnMails = HoldMails | ReleaseMails | RetryMails | CancelMails | RebindMails | PrioritizeMails
+OnMails = HoldMails | ReleaseMails | RetryMails | CancelMails | SettleMails | RebindMails | PrioritizeMails
 Request = OnMails | Suspend | Resume | Stopped | Why
 
 _decode = msgspec.json.Decoder(Request).decode
@@ -194,12 +213,24 @@ def order_of(request: OnMails, by: str) -> Order:
             return Release(by=by, reason=reason)
         case RetryMails():
             return Retry(by=by, reason=reason)
-        case CancelMails():
-            return Cancel(by=by, reason=reason)
+        case CancelMails(report=report):
+            return Cancel(by=by, reason=reason, is_told=report)
+        case SettleMails(arrived=True):
+            return Arrived(by=by, reason=reason)
+        case SettleMails():
+            return NotArrived(by=by, reason=reason)
         case RebindMails(route=route):
             return Rebind(by=by, reason=reason, route=route)
         case PrioritizeMails(priority=priority):
             return Prioritize(by=by, reason=reason, priority=PRIORITIES[priority])
+
+
+def selection_of(request: OnMails) -> Selection:
+    """Whom it means; of what is settled, only who is uncertain."""
+    where = request.where
+    if isinstance(request, SettleMails) and not where.status:
+        return structs.replace(where, status="uncertain")
+    return where
 
 
 def suspension_of(request: Suspend, by: str, now: float) -> Suspension | Problem:
@@ -227,8 +258,10 @@ def detail_of(request: Request) -> str:
             return f"{where}; to {priority}"
         case HoldMails(where=where) | ReleaseMails(where=where) | RetryMails(where=where):
             return str(where)
-        case CancelMails(where=where):
-            return str(where)
+        case CancelMails(where=where, report=report):
+            return f"{where}; with a report" if report else str(where)
+        case SettleMails(where=where, arrived=arrived):
+            return f"{where}; {'arrived' if arrived else 'not arrived'}"
         case Suspend(kind=kind, name=name) | Resume(kind=kind, name=name):
             return f"{kind} {name}".rstrip()
         case Why(id=id):

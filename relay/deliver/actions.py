@@ -14,18 +14,20 @@ from functools import partial
 from msgspec import Struct
 
 from relay.clock import Clock
+from relay.deliver import conclusion
 from relay.deliver.awaited import Given
 from relay.deliver.order import Order, Rebind, amended, carry_out, concerned, word
 from relay.deliver.register import Register
-from relay.deliver.settlement import Committer, Settlement
+from relay.deliver.settlement import Committer, Settlement, Told
 from relay.deliver.work import Bench
 from relay.errors import RecordDamaged, SpoolError
+from relay.message.envelope import Envelope
 from relay.message.from_field import author_address
-from relay.message.queue_id import first_id_after, format_id
+from relay.message.queue_id import DELIVERER_SLOT, first_id_after, format_id, slot_of
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.route.table import RouteTable
-from relay.spool.change import Amend, Change, Record, Remove
+from relay.spool.change import Amend, Change, Record, Remove, Report
 from relay.spool.entry import Damaged, Mail
 from relay.spool.selection import Picker, Selection
 from relay.spool.spool import Spool
@@ -51,6 +53,8 @@ class Count(Struct):
     """Selected, and as the order wants them already."""
     under_way: int = 0
     """Tried just then: of these the order holds when the outcome is known."""
+    told: int = 0
+    """Of which a report tells the sender."""
     failed: int = 0
     """The disk did not take the change; they are as they were."""
     damaged: int = 0
@@ -82,6 +86,8 @@ class Actions:
         self._bench = bench
         self._awaited = settlement.awaited
         self._awaited.returned = self._returned
+        self._awaited.ended = self._ended
+        self._reports = settlement.reports
         self._register = register
         self._routes = routes
         self._committer = committer
@@ -93,6 +99,7 @@ class Actions:
         self._fewer: asyncio.Future[None] | None = None
         self._fewer_than = 0
         self._touched: dict[Lane, None] = {}
+        self._began_at = 0.0
 
     @property
     def is_busy(self) -> bool:
@@ -109,6 +116,7 @@ class Actions:
         """Returns when all is on the disk; `told` after each slice. Stops where it is when nobody wants it any more."""
         async with self._turn:
             count = Count()
+            self._began_at = self._clock.now()
             picker = Picker(selection, self._clock.now())
             for page in self._pages(selection):
                 if not is_wanted() or self.is_draining:
@@ -151,7 +159,7 @@ class Actions:
             count.damaged += 1
             return
         indices = picker.pick(mail.envelope, mail.states)
-        if not indices:
+        if not indices or self._is_of_ours(mail, order):
             return
         if self._awaited.is_settling(mail.id):
             self._outstanding += 1
@@ -172,8 +180,17 @@ class Actions:
         else:
             self._queue.withdraw(mail.id)
             self._bench.forget(mail.id)
-            done = partial(self._changed, order, mail, after, recipients, count)
-            self._submit(_change(mail, after), done)
+            told = self._told(order, mail, recipients)
+            done = partial(self._changed, order, mail, after, recipients, told, count)
+            self._submit(conclusion.with_report(_change(mail, after), told), done)
+
+    def _is_of_ours(self, mail: Mail, order: Order) -> bool:
+        """It is a report that this very order gave rise to, within the millisecond in which it was given."""
+        return (
+            conclusion.is_told(order)
+            and slot_of(mail.id) == DELIVERER_SLOT
+            and mail.envelope.received_at >= self._began_at
+        )
 
     def _fits(self, route: str, mail: Mail, indices: Sequence[int]) -> bool:
         """Whether the route's rules let it have these recipients: its next hop would refuse what breaks them."""
@@ -206,6 +223,7 @@ class Actions:
         mail: Mail,
         after: Mail,
         indices: list[int],
+        told: Told | None,
         count: Count,
         error: SpoolError | None,
     ) -> None:
@@ -217,11 +235,36 @@ class Actions:
             return
         count.changed += 1
         count.recipients += len(indices)
+        count.told += told is not None and told.mail is not None
         if any(state.status.is_left for state in after.states):
             self._enter(after)
         else:
             self._queue.forget(mail.id)
         self._tell(mail.id, order, _names(mail, indices), 0)
+        self._conclude(order, mail, indices, told)
+
+    # Ends.
+
+    def _told(self, order: Order, mail: Mail, indices: Sequence[int]) -> Told | None:
+        head = partial(self._store.content, mail.id, 0)
+        return conclusion.tell(self._reports, order, mail.envelope, head, indices, self._clock.now())
+
+    def _conclude(self, order: Order, mail: Mail, indices: Sequence[int], told: Told | None) -> None:
+        attempts = [state.attempts for state in mail.states]
+        for event in conclusion.events(order, mail.envelope, attempts, indices, told, self._clock.now()):
+            self._record(event)
+        conclusion.born(self._reports, told)
+
+    def _ended(self, given: Given, envelope: Envelope, head: Callable[[], bytes], indices: list[int]) -> None:
+        """For recipients of a mail that was under way; the report is on its way before that end is."""
+        now = self._clock.now()
+        told = conclusion.tell(self._reports, given.order, envelope, head, indices, now)
+        if told is not None and (told.mail is not None or told.rows):
+            done = partial(conclusion.noticed, self._reports, told, envelope, self._record)
+            self._committer.submit(Report(None, told.mail, told.rows), done)
+        attempts = [0] * len(envelope.recipients)
+        for event in conclusion.events(given.order, envelope, attempts, indices, told, now):
+            self._record(event)
 
     def _given(self, id: int, count: Count, error: SpoolError | None) -> None:
         self._less()
@@ -235,6 +278,11 @@ class Actions:
         """A mail that was under way is back."""
         found = [mail for mail in self._store.mails(id - 1, 1) if mail.id == id]
         if found and isinstance(mail := found[0], Mail):
+            for each in given:
+                if not each.is_entered:
+                    # It was not tried after all: what the order made of it is on the disk since it was given.
+                    ended = [i for i in each.indices if not mail.states[i].status.is_left]
+                    self._ended(each, mail.envelope, partial(self._store.content, id, 0), ended)
             self._enter(mail)
             self._wake()
         else:

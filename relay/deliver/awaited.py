@@ -11,9 +11,11 @@ write about its mail: what is wanted of it then waits for that (`when_settled`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from relay.deliver.order import Order, carry_out
 from relay.deliver.work import Bench, Work
+from relay.message.envelope import Envelope
 from relay.queue.job import Job
 from relay.queue.queue import Queue
 from relay.spool.change import Status
@@ -28,6 +30,8 @@ class Given:
     names: tuple[str, ...]
     delivered: int = 0
     """To how many of them the mail was delivered before the order could hold."""
+    is_entered: bool = False
+    """Into an outcome: whom it was the end of has been told."""
 
 
 class Awaited:
@@ -44,6 +48,8 @@ class Awaited:
         self._calls: dict[int, list[Callable[[], None]]] = {}
         self.returned: Callable[[int, list[Given]], None] = _nobody
         """Told of a mail that is back and in nobody's hands: enter it again."""
+        self.ended: Callable[[Given, Envelope, Callable[[], bytes], list[int]], None] = _whoever
+        """Told for which recipients an order is the end, before that is committed; it may read the first content record."""
 
     # For those who give orders.
 
@@ -74,7 +80,12 @@ class Awaited:
         self._settling[id] = self._settling.get(id, 0) + 1
         for given in self._given.get(id, ()):
             given.delivered = sum(work.states[i].status is Status.DELIVERED for i in given.indices)
+            left = [i for i in given.indices if work.states[i].status.is_left]
             carry_out(given.order, work.states, given.indices)
+            if not given.is_entered:
+                given.is_entered = True
+                ended = [i for i in left if not work.states[i].status.is_left]
+                self.ended(given, work.envelope, partial(bytes, work.transaction.head), ended)
 
     def settled(self, id: int) -> None:
         """It is there, and the mail has gone on."""
@@ -106,6 +117,10 @@ def _less(counts: dict[int, int], id: int) -> None:
         counts[id] = left
     else:
         del counts[id]
+
+
+def _whoever(given: Given, envelope: Envelope, head: Callable[[], bytes], ended: list[int]) -> None:
+    """Nobody is told."""
 
 
 def _nobody(id: int, given: list[Given]) -> None:

@@ -20,6 +20,7 @@ from relay.deliver.book import Book
 from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
 from relay.deliver.desk import Desk
+from relay.deliver.doubts import Asks, Doubts, Namesakes
 from relay.deliver.gate import CallLater, Gate
 from relay.deliver.handover import HandoverServer
 from relay.deliver.learner import Learner
@@ -82,12 +83,14 @@ class Deliverer:
         acted_at: float = 0.0,
         report: ReportOptions | None = None,
         told_to: int | None = None,
+        asks: Asks | None = None,
+        namesakes: Namesakes | None = None,
     ) -> None:
         """`rng` is uniform in [0, 1), for jitter; `tokens` for routes that log in with one; `book` for
         routes with limits over a time; `later` instead of the loop's timers; `acted_at`: when the
         administrator started or reloaded the relay, seconds since the epoch; without `report` nobody is told of
         anything, and what fails is held; `told_to`: up to which id the history has the mails, None where
-        there is no history. SpoolError."""
+        there is no history; `asks`, `namesakes`: what is asked about mail in doubt (`relay.deliver.doubts`). SpoolError."""
         self._options = options
         self._routes = routes
         self._store = store
@@ -134,6 +137,8 @@ class Deliverer:
             store, self._queue, self._bench, self._settlement, self._register, routes, committer, record,
             clock, self._reopened,
         )  # fmt: skip
+        self.doubts = Doubts(store, self.actions.carry_out, routes.get, asks, namesakes, record, clock)
+        self._register.doubted = self._settlement.doubted = self.doubts.add
         connections = Connections(self._limits)
         self._sharing = Sharing(connections)
         ledger = None if budgets is None else budgets.ledger
@@ -184,7 +189,9 @@ class Deliverer:
         self._is_scanning = False
         self._breakers.restore(store, acted_at)
         self.suspended.restore(store)
-        self.reasons = Reasons(store, self._queue, self._breakers, self.suspended, self._pools_for, clock)
+        self.reasons = Reasons(
+            store, self._queue, self._breakers, self.suspended, self._pools_for, clock, self.doubts.why
+        )
 
     async def start(self) -> None:
         """Returns when the queue is rebuilt and mail flows; SpoolError, OSError."""
@@ -251,7 +258,7 @@ class Deliverer:
         """Own all tasks until drained or broken; SpoolError."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            watching = [tasks.create_task(self._tick())]
+            watching = [tasks.create_task(self._tick()), tasks.create_task(self.doubts.watch())]
             if self._reporting is not None:
                 watching.append(tasks.create_task(self._reporting.delays.watch()))
                 watching.append(tasks.create_task(self._reporting.suppressing.watch()))

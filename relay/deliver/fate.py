@@ -75,6 +75,27 @@ def relayed(recipient: Recipient, host: str, now: float) -> Fate:
     return Fate(recipient.address, "2.0.0", text, host=host, orcpt=recipient.orcpt, attempted_at=now)
 
 
+def cancelled(recipient: Recipient, reason: str) -> Fate:
+    """Of one whose mail somebody has taken back."""
+    text = "An administrator has taken the mail back before it was sent."
+    if reason:
+        text += f" The reason given: {reason}"
+    return Fate(recipient.address, "5.0.0", text, orcpt=recipient.orcpt)
+
+
+def unknown(recipient: Recipient, now: float) -> Fate:
+    """Of one who may have the mail, and nobody knows."""
+    return Fate(
+        recipient.address,
+        "5.4.2",
+        "The mail was sent, and the connection was lost before the next server confirmed it. It may have arrived "
+        "and it may not; it is not sent again.",
+        "Ask the recipient whether it is there.",
+        orcpt=recipient.orcpt,
+        attempted_at=now,
+    )
+
+
 def is_from_server(reply: Reply, given: Sequence[Reply | None]) -> bool:
     """Whether it is one of those that came over the connection."""
     return any(reply is each for each in given)

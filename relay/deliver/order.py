@@ -3,9 +3,15 @@
     hold        what waits is kept, and not tried
     release     what is held waits again; its back-off begins anew
     retry       what was put off is tried at once
-    cancel      nothing more is tried, and nobody is told
+    cancel      nothing more is tried; whoever sent it is told, or is not
     rebind      what is left takes another route, and is tried at once
     prioritize  the mail has another priority
+
+and what is known, or decided, of those whose reply was lost (`Status.UNCERTAIN`):
+
+    arrived      it is delivered, and goes
+    not arrived  it waits again, and is tried at once
+    given up     nobody knows, and nobody finds out: it has failed
 
 Pure. An order given twice changes nothing the second time.
 """
@@ -37,8 +43,11 @@ class Retry(_Order, frozen=True):
     """Do not wait for the next attempt's time."""
 
 
-class Cancel(_Order, frozen=True):
+class Cancel(_Order, frozen=True, kw_only=True):
     """Take it back."""
+
+    is_told: bool = False
+    """Whoever sent it gets a report."""
 
 
 class Rebind(_Order, frozen=True, kw_only=True):
@@ -53,14 +62,36 @@ class Prioritize(_Order, frozen=True, kw_only=True):
     priority: Priority
 
 
-Order = Hold | Release | Retry | Cancel | Rebind | Prioritize
+class _Settling(_Order, frozen=True, kw_only=True):
+    sent_at: float = 0.0
+    """Only of recipients whose reply was lost then: others were tried again meanwhile. 0: of any."""
+
+
+class Arrived(_Settling, frozen=True):
+    """It is there."""
+
+
+class NotArrived(_Settling, frozen=True):
+    """It is not there: send it again."""
+
+
+class GiveUp(_Settling, frozen=True):
+    """Nobody knows: it is not sent again, and whoever sent it is told so."""
+
+
+Order = Hold | Release | Retry | Cancel | Rebind | Prioritize | Arrived | NotArrived | GiveUp
 REPLY_MAX = 1_000
 """Characters of a last reply that are kept behind the reason for a hold."""
 
 
 def word(order: Order) -> str:
     """As people call it."""
-    return "priority" if isinstance(order, Prioritize) else type(order).__name__.lower()
+    return _WORDS.get(type(order)) or type(order).__name__.lower()
+
+
+_WORDS: dict[type[object], str] = {
+    Prioritize: "priority", NotArrived: "not arrived", GiveUp: "given up",
+}  # fmt: skip
 
 
 def concerned(order: Order, envelope: Envelope, indices: Sequence[int]) -> list[int]:
@@ -122,11 +153,29 @@ def _cancelled(order: Cancel, state: RecipientState) -> RecipientState:
     return RecipientState(Status.CANCELLED, state.attempts, 0.0, _said("cancelled", order.by, order.reason))
 
 
+def _settled(order: Arrived | NotArrived | GiveUp, state: RecipientState) -> RecipientState:
+    if state.status is not Status.UNCERTAIN or order.sent_at not in (0.0, state.sent_at):
+        return state
+    reply = settled_text(order)
+    match order:
+        case Arrived():
+            return RecipientState(Status.DELIVERED, state.attempts, 0.0, reply)
+        case GiveUp():
+            return RecipientState(Status.FAILED, state.attempts, 0.0, reply)
+    return RecipientState(Status.QUEUED, state.attempts, 0.0, state.reply)
+
+
+def settled_text(order: Arrived | NotArrived | GiveUp) -> str:
+    """What stands in place of the reply that was lost."""
+    return _said(f"its reply was lost; settled as {word(order)}", order.by, order.reason)
+
+
 def _said(what: str, by: str, reason: str) -> str:
     return f"{what} by {by}: {reason}" if reason else f"{what} by {by}"
 
 
 _CHANGES: dict[type[object], Callable[..., RecipientState]] = {
     Hold: _held, Release: _released, Retry: _retried, Cancel: _cancelled, Rebind: _retried,
+    Arrived: _settled, NotArrived: _settled, GiveUp: _settled,
 }  # fmt: skip
 """Each takes the order of its key; a type that says so per entry does not exist, hence `...`."""

@@ -38,7 +38,7 @@ class Reason(Struct, omit_defaults=True):
     """One thing that some of a mail waits for."""
 
     what: str
-    """turn, under way, deferred, limit, stopped, suspended, unreachable, aside, held or unknown."""
+    """turn, under way, deferred, limit, stopped, suspended, unreachable, aside, held, uncertain or unknown."""
     text: str
     route: str = ""
     recipients: tuple[str, ...] = ()
@@ -76,13 +76,16 @@ class Reasons:
         suspended: Suspended,
         pools_for: Callable[[Lane], Sequence[Pool]],
         clock: Clock,
+        doubt: Callable[[Mail, str, float], tuple[str, float | None]],
     ) -> None:
+        """`doubt` says what is done about recipients of a route whose reply was lost at a moment, and when."""
         self._store = store
         self._queue = queue
         self._breakers = breakers
         self._suspended = suspended
         self._pools_for = pools_for
         self._clock = clock
+        self._doubt = doubt
 
     def of(self, id: int) -> Explained | None:
         """None: there is no such mail here; SpoolError."""
@@ -97,7 +100,7 @@ class Reasons:
         statuses: dict[str, int] = {}
         for state in mail.states:
             statuses[status_word(state)] = statuses.get(status_word(state), 0) + 1
-        reasons = self._held(mail)
+        reasons = self._held(mail) + self._uncertain(mail)
         for job in self._queue.jobs(id):
             reasons += self._of_job(mail, job)
         if not reasons:
@@ -125,6 +128,21 @@ class Reasons:
             Reason("held", meaning(reply, "held until somebody decides: "), route, tuple(names), todo=todo)
             for (route, reply), names in groups.items()
         ]
+
+    def _uncertain(self, mail: Mail) -> list[Reason]:
+        """Those whose reply was lost, by the transaction it was of."""
+        groups: dict[tuple[str, float, str], list[str]] = {}
+        for recipient, state in zip(mail.envelope.recipients, mail.states, strict=True):
+            if state.status is Status.UNCERTAIN:
+                key = (recipient.route, state.sent_at, state.reply)
+                groups.setdefault(key, []).append(_text(recipient.address))
+        todo = f"m365-relay queue settle {format_id(mail.id)} --arrived (or --not-arrived: it is sent again)"
+        found = []
+        for (route, sent_at, reply), names in groups.items():
+            words, until = self._doubt(mail, route, sent_at)
+            text = f"it was sent whole, and its reply was lost ({reply}); it may have arrived. {words}"
+            found.append(Reason("uncertain", text, route, tuple(names), sent_at, until, todo))
+        return found
 
     def _of_job(self, mail: Mail, job: Job) -> list[Reason]:
         concerned = [

@@ -47,6 +47,8 @@ class Register:
     ) -> None:
         """`told_to`: a scan tells the history only of mails with a higher id; None: nobody keeps one."""
         self._told_to = told_to
+        self.doubted: Callable[[int], None] = _nobody
+        """Told of mails with recipients that are uncertain."""
         self._spool = spool
         self._queue = queue
         self._bench = bench
@@ -62,6 +64,8 @@ class Register:
         if mail.id in queue:
             return []
         waiting = None if state is None else [s for s in state if s.status is Status.QUEUED]
+        if state is not None and any(s.status is Status.UNCERTAIN for s in state):
+            self.doubted(mail.id)
         if state is not None and not waiting:
             if any(s.status.is_left for s in state):
                 queue.hold(mail.id)
@@ -164,6 +168,10 @@ class Register:
         """Quarantine what cannot be read; SpoolError."""
         self._spool.quarantine(id, reason)
         self._record(trace.RecordQuarantined(table, format_id(id), reason))
+
+
+def _nobody(id: int) -> None:
+    """Nothing decides about them."""
 
 
 def _text(wire: bytes) -> str:

@@ -18,11 +18,13 @@ from msgspec import structs
 
 from relay.budget.row import Row
 from relay.deliver import fate
+from relay.deliver.order import Arrived, Cancel, Order
 from relay.deliver.outcome import Outcome
 from relay.deliver.quota import Quota
 from relay.deliver.report_options import ReportOptions, Unreportable
 from relay.deliver.settlement import Told, Via
 from relay.deliver.work import Work
+from relay.m365.preset import Kind
 from relay.message.digest import Failure, compose_digest
 from relay.message.dsn import compose
 from relay.message.dsn_words import bounded_reply
@@ -106,7 +108,7 @@ class Reporter:
             return None
         rows = self._quota.report(envelope.sender, now)
         if rows is None:
-            rows = self._quota.enlist(envelope.sender, _listed(work, outcome, wanted, now))
+            rows = self._quota.enlist(envelope.sender, _first_listed(work, outcome, wanted, now))
             return None if rows is None else Told(None, tuple(rows), "it is listed in a digest")
         given = (work.transaction.mail_reply, work.transaction.final, *work.transaction.rcpt_replies)
         fates = [
@@ -122,6 +124,39 @@ class Reporter:
         ]
         mail = self._report(Action.FAILED, envelope, work.transaction.head, fates, way, now)
         return Told(mail, tuple(rows), f"told in {format_id(mail.envelope.id)}")
+
+    def ended(
+        self, order: Order, envelope: Envelope, head: Callable[[], bytes], indices: Sequence[int], now: float
+    ) -> Told | None:
+        """An order is the end for these recipients; None: that concerns nobody but who gave it. RecordDamaged."""
+        action = Action.RELAYED if isinstance(order, Arrived) else Action.FAILED
+        recipients = envelope.recipients
+        wanted = [i for i in indices if is_wanted(recipients[i].notify, action)]
+        if isinstance(order, Arrived):
+            # Others know RFC 3461, and tell of a delivery themselves.
+            wanted = [i for i in wanted if self._is_plain(recipients[i].route)]
+        if not wanted:
+            return Told(None, (), "nobody wants to know")
+        content = head()
+        if not self.may_answer(envelope, content):
+            return Told(None, (), "nobody may be told")
+        way = self._way(envelope)
+        if way is None:
+            return Told(None, (), "no way leads to its sender")
+        fates = [_fate(order, recipients[i], now) for i in wanted]
+        rows = self._quota.report(envelope.sender, now)
+        if rows is None:
+            if action is Action.RELAYED:
+                return Told(None, (), "its sender has had too many reports this hour")
+            rows = self._quota.enlist(envelope.sender, _listed(envelope, fates[0], wanted, now))
+            why = "its sender has had too many reports" if rows is None else "it is listed in a digest"
+            return Told(None, tuple(rows or ()), why)
+        mail = self._report(action, envelope, content, fates, way, now)
+        return Told(mail, tuple(rows), f"told in {format_id(mail.envelope.id)}")
+
+    def _is_plain(self, name: str) -> bool:
+        route = self._routes.get(name)
+        return route is None or route.kind is Kind.SMTP
 
     # Notices.
 
@@ -257,13 +292,26 @@ def _fail(work: Work, outcome: Outcome) -> None:
     outcome.held = [index for index in outcome.held if index not in outcome.failures]
 
 
-def _listed(work: Work, outcome: Outcome, wanted: Sequence[int], now: float) -> Failure:
+def _fate(order: Order, recipient: Recipient, now: float) -> Fate:
+    match order:
+        case Cancel(reason=reason):
+            return fate.cancelled(recipient, reason)
+        case Arrived():
+            return fate.relayed(recipient, "", now)
+    return fate.unknown(recipient, now)
+
+
+def _first_listed(work: Work, outcome: Outcome, wanted: Sequence[int], now: float) -> Failure:
     envelope = work.envelope
     failure = outcome.failures[wanted[0]]
     given = (work.transaction.mail_reply, work.transaction.final, *work.transaction.rcpt_replies)
     told = fate.failed(
         envelope.recipients[wanted[0]], failure, "", fate.is_from_server(failure.reply, given), now
     )
+    return _listed(envelope, told, wanted, now)
+
+
+def _listed(envelope: Envelope, told: Fate, wanted: Sequence[int], now: float) -> Failure:
     return Failure(
         now,
         format_id(envelope.id),

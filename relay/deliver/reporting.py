@@ -62,7 +62,7 @@ class Reporting:
         self.suppressing = Suppressing(
             options.suppress_s, spool, lambda change: committer.submit(change, _whatever), record, clock
         )
-        self.reports = Reports(self._failed, self._relayed, born)
+        self.reports = Reports(self._failed, self._relayed, self._reporter.ended, born)
 
     def tick(self) -> None:
         """Digests whose hour has come."""

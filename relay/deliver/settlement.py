@@ -16,6 +16,7 @@ from typing import Protocol
 from relay.clock import Clock
 from relay.deliver.awaited import Awaited
 from relay.deliver.options import DelivererOptions
+from relay.deliver.order import Order
 from relay.deliver.outcome import Outcome, delay_within, judge
 from relay.deliver.work import Bench, Work
 from relay.errors import SpoolError
@@ -23,6 +24,7 @@ from relay.m365.acceptance import Acceptance
 from relay.m365.acceptance import parse as parse_acceptance
 from relay.m365.preset import Kind
 from relay.m365.row import Row, Stage
+from relay.message.envelope import Envelope
 from relay.message.queue_id import format_id
 from relay.queue.job import Job
 from relay.queue.queue import Queue
@@ -75,6 +77,10 @@ class Reports:
     of_deliveries: Callable[[Work, Outcome, Via, float], None] = field(
         default=lambda work, outcome, via, now: None
     )
+    of_order: Callable[[Order, Envelope, Callable[[], bytes], Sequence[int], float], Told | None] = field(
+        default=lambda order, envelope, head, indices, now: None
+    )
+    """Of recipients that an order is the end of; `head` reads the first content record, RecordDamaged."""
     born: Callable[[Queued], None] = field(default=lambda mail: None)
     """A report is in the spool."""
 
@@ -105,6 +111,8 @@ class Settlement:
         self.awaited = Awaited(queue, bench)
         self.reopened: Callable[[], None] = _nothing
         self.pushed: Callable[[Job], None] = _nothing_for
+        self.doubted: Callable[[int], None] = _nothing_for
+        """Told of a mail with recipients that are uncertain, once the disk knows of them."""
 
     def may_start(self) -> bool:
         """Is there room for one more outcome? When not, `reopened` will be called."""
@@ -148,12 +156,14 @@ class Settlement:
         self._submit(work, told)
         return outcome
 
-    def hold(self, work: Work, reply: Reply, via: Via) -> None:
-        """Keep its recipients for somebody's decision."""
-        attempts = work.job.attempts + 1
+    def doubt(self, work: Work, reply: Reply, via: Via) -> None:
+        """Keep its recipients until it is known whether they have the mail."""
+        attempts, now = work.job.attempts + 1, self._clock.now()
+        sent_at = _moment(work.states, now)
         for index in work.indices:
-            work.states[index] = RecipientState(Status.HELD, attempts, 0.0, str(reply))
-        self._tell(work, Outcome(held=list(work.indices)), via, attempts, self._clock.now())
+            work.states[index] = RecipientState(Status.UNCERTAIN, attempts, 0.0, str(reply), sent_at)
+        work.is_uncertain = True
+        self._tell(work, Outcome(held=list(work.indices)), via, attempts, now)
         self._submit(work)
 
     def give_back(self, job: Job) -> None:
@@ -204,10 +214,12 @@ class Settlement:
     def _go_on(self, work: Work) -> None:
         job = work.job
         at = self._bench.waiting(work)
+        if work.is_uncertain:
+            self.doubted(job.id)
         if self.awaited.back(job):
             return
         if at is None:
-            self.drop(job, is_held=any(state.status is Status.HELD for state in work.states))
+            self.drop(job, is_held=any(state.status.is_kept for state in work.states))
             return
         job.has_state = True
         if at <= self._clock.now():
@@ -294,5 +306,13 @@ def _nothing() -> None:
     pass
 
 
-def _nothing_for(_: Job) -> None:
+def _moment(states: Sequence[RecipientState], now: float) -> float:
+    """When this transaction was lost; another one of the same mail was at another moment."""
+    taken = {state.sent_at for state in states}
+    while now in taken:
+        now += 0.000_001
+    return now
+
+
+def _nothing_for(_: object) -> None:
     pass

@@ -124,8 +124,8 @@ class Verdicts:
             decision = work.envelope.uncertain or job.lane.route.on_uncertain
             route = job.lane.key.route
             self._record(trace.Uncertain(format_id(job.id), route, connection.host, reason, decision.value))
-            if decision is Uncertain.HOLD:
-                self._settlement.hold(work, reply, pool.via(connection))
+            if decision is not Uncertain.RETRY:
+                self._settlement.doubt(work, reply, pool.via(connection))
                 return
         elif not transaction.content_begun and job.losses < self._losses_max:
             job.losses += 1

@@ -24,6 +24,8 @@ class Cloud:
     token_resource: str
     """`{token_resource}/.default` is the scope of a token for SMTP."""
     graph_host: str
+    has_message_trace: bool
+    """Graph answers /admin/exchange/tracing (GRAPH: messagetracingroot-list-messagetraces)."""
     mx_suffixes: tuple[str, ...]
     """What the names of tenants' MX hosts end in; to recognise them, never to build them."""
     source: str
@@ -39,6 +41,7 @@ WORLDWIDE = Cloud(
     authority="login.microsoftonline.com",
     token_resource="https://outlook.office365.com",
     graph_host="graph.microsoft.com",
+    has_message_trace=True,
     # Domains added since July 2026 live under mx.microsoft.
     mx_suffixes=("mail.protection.outlook.com", "mx.microsoft"),
     source="DEV: how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth",
@@ -52,6 +55,7 @@ GCC_HIGH = Cloud(
     authority="login.microsoftonline.us",
     token_resource="https://outlook.office365.us",
     graph_host="graph.microsoft.us",
+    has_message_trace=False,
     mx_suffixes=("mail.protection.office365.us",),
     source="code of third parties; the MX suffix from memory",
     certainty=Certainty.LOG,
@@ -65,6 +69,7 @@ DOD = Cloud(
     authority="login.microsoftonline.us",
     token_resource="https://outlook-dod.office365.us",
     graph_host="dod-graph.microsoft.us",
+    has_message_trace=False,
     mx_suffixes=("mail.protection.office365.us",),
     source="code of third parties; the MX suffix from memory",
     certainty=Certainty.CONFLICT,
@@ -77,6 +82,7 @@ CHINA = Cloud(
     authority="login.partner.microsoftonline.cn",
     token_resource="https://partner.outlook.cn",
     graph_host="microsoftgraph.chinacloudapi.cn",
+    has_message_trace=False,
     mx_suffixes=("mail.protection.partner.outlook.cn",),
     source="code of third parties; the MX suffix from memory",
     certainty=Certainty.LOG,

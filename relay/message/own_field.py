@@ -2,7 +2,7 @@
 
     X-Relay-Priority: high | normal | bulk
     X-Relay-Campaign: a name of 1 to 64 printable ASCII characters
-    X-Relay-Uncertain: retry | hold
+    X-Relay-Uncertain: retry | hold | ask
 
 They are for the relay and for nobody behind it: all of them are taken out, also those it
 does not know, so that a newer application does not tell the world what an older relay does
@@ -101,7 +101,7 @@ UNCERTAIN = "X-Relay-Uncertain"
 _ALLOWED = {
     PRIORITY: "high, normal or bulk",
     CAMPAIGN: f"a name of 1 to {MAX_CAMPAIGN} printable ASCII characters",
-    UNCERTAIN: "retry or hold",
+    UNCERTAIN: "retry, hold or ask",
 }
 _KNOWN = {name.lower().encode(): name for name in _ALLOWED}
 _UNCERTAIN = {each.value: each for each in Uncertain}

@@ -14,3 +14,16 @@ class Uncertain(Enum):
     """Rather twice: send it again."""
     HOLD = "hold"
     """Rather never: keep it until somebody decides."""
+    ASK = "ask"
+    """Keep it, and ask Microsoft's message trace whether it arrived."""
+
+
+class Then(Enum):
+    """What becomes of one that is kept and that nobody has settled in time."""
+
+    RETRY = "retry"
+    """Send it again."""
+    ARRIVED = "arrived"
+    """Take it for delivered."""
+    FAIL = "fail"
+    """Give it up, and tell its sender that nobody knows."""

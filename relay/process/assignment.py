@@ -19,6 +19,7 @@ from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
 from relay.identity.expiry import Credential
+from relay.identity.graph import GraphOptions
 from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOptions
 from relay.route.route import Route, Withheld
@@ -71,6 +72,8 @@ class Assignment(Struct, frozen=True):
     """For the deliverer: where it takes commands."""
     history: HistoryOptions | None = None
     """Told to the deliverer, where one is kept."""
+    graph: GraphOptions | None = None
+    """Told to the deliverer, with its secret, where Microsoft Graph is asked."""
     audit: AuditOptions | None = None
     """None: this process records nothing."""
     console: int | None = None

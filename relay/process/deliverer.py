@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import sys
+from functools import partial
 from pathlib import Path
 
 from relay.control.office import Office
@@ -12,6 +13,7 @@ from relay.deliver.book import open_book
 from relay.deliver.deliverer import Deliverer
 from relay.errors import ConfigurationError
 from relay.identity.expiry import ExpiryWatch
+from relay.identity.message_trace import MessageTrace
 from relay.identity.token_cache import TokenCache
 from relay.message.queue_id import MAX_SLOTS
 from relay.process.life import Life, Unavailable, run
@@ -23,6 +25,7 @@ from relay.spool.lock import Lock
 from relay.spool.store import Store
 from relay.trace.event import ControlUnavailable, Event, Record, Waiting
 from relay.trace.history.intake import History
+from relay.trace.history.namesake import has_namesake
 
 LOCK_WAIT_S = 60.0
 """Beyond its drain, for a predecessor to end: it may be in a commit on a slow disk."""
@@ -69,6 +72,8 @@ async def work(life: Life) -> None:
         acted_at=told.acted_at,
         report=told.report,
         told_to=None if history is None else history.start(),
+        asks=_message_trace(life, tokens),
+        namesakes=None if told.history is None else partial(has_namesake, told.history.path),
     )
     await deliverer.start()
     control = await _take_commands(life, deliverer, store)
@@ -125,9 +130,18 @@ def _history(life: Life) -> tuple[History | None, Record]:
     return history, record
 
 
+def _message_trace(life: Life, tokens: TokenCache | None) -> MessageTrace | None:
+    """Where Microsoft Graph may be asked."""
+    options = life.told.graph
+    if options is None or tokens is None:
+        return None
+    return MessageTrace(options, tokens, life.clock, random.random)
+
+
 def _tokens(life: Life) -> TokenCache | None:
-    """For routes that log in with tokens; None when there is none."""
-    if not any(isinstance(login, OAuth) for route in life.told.routes for login in route.logins):
+    """For routes that log in with tokens, and for Graph; None when nobody needs one."""
+    logins = (login for route in life.told.routes for login in route.logins)
+    if life.told.graph is None and not any(isinstance(login, OAuth) for login in logins):
         return None
     # msal and what it imports take 0.1 s and 10 MiB: nothing for a relay without tokens.
     from relay.identity.token import fetch

@@ -163,6 +163,7 @@ class Plan:
             history=configuration.history if module == DELIVERER and configuration.history.enabled else None,
             credentials=configuration.credentials if module == DELIVERER else (),
             control=configuration.control if module == DELIVERER else None,
+            graph=configuration.graph if module == DELIVERER else None,
             audit=None if module == CONSOLE else configuration.audit,
             console=console,
         )

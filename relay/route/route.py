@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from relay.budget.limit import Limit
 from relay.m365.preset import Kind
-from relay.message.uncertain import Uncertain
+from relay.message.uncertain import Then, Uncertain
 from relay.route.match import Match
 from relay.route.oauth import OAuth
 
@@ -113,6 +113,9 @@ class Route:
     """Name of the route that takes mail while this one may not or cannot; empty: none, mail waits."""
     on_uncertain: Uncertain = Uncertain.RETRY
     """What becomes of a mail whose connection was lost between its end and the reply, unless it says so itself."""
+    uncertain_after_s: float | None = None
+    """How long after such a loss `uncertain_then` becomes of a mail that is kept; None: it stays until it is settled."""
+    uncertain_then: Then | None = None
     failed: Failed = Failed.REPORT
     delay_after_s: float | None = None
     """Age at which a sender is told that his mail waits; 0: never, None: as `[report]` says."""

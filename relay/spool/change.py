@@ -37,14 +37,23 @@ class Status(IntEnum):
     """For good, and whoever wanted to know has been told."""
     CANCELLED = 4
     """Somebody has taken it back: it is done with, and was not delivered."""
+    UNCERTAIN = 5
+    """Its content was sent and the reply was lost. It is kept, and not tried, until somebody or something knows
+    whether it arrived (`relay.deliver.doubt`)."""
 
     @property
     def is_left(self) -> bool:
         """Something is still to become of it; a mail of which nothing is left leaves the spool."""
         return self in _LEFT
 
+    @property
+    def is_kept(self) -> bool:
+        """It stays until somebody's word, or until something is known."""
+        return self in _KEPT
 
-_LEFT = frozenset({Status.QUEUED, Status.HELD})
+
+_LEFT = frozenset({Status.QUEUED, Status.HELD, Status.UNCERTAIN})
+_KEPT = frozenset({Status.HELD, Status.UNCERTAIN})
 
 
 class RecipientState(Struct, frozen=True, array_like=True):
@@ -56,6 +65,9 @@ class RecipientState(Struct, frozen=True, array_like=True):
     """Seconds since the epoch; 0 is at once."""
     reply: str = ""
     """The last reply or trouble, as text for people."""
+    sent_at: float = 0.0
+    """Of one that is uncertain: when its reply was given up, seconds since the epoch; all recipients of one
+    transaction have the same. Of others 0."""
 
 
 @dataclass(frozen=True, slots=True)

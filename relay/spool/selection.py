@@ -14,7 +14,7 @@ from relay.message.priority import PRIORITIES
 from relay.message.queue_id import parse_id
 from relay.spool.change import RecipientState, Status
 
-STATUSES = ("queued", "deferred", "held")
+STATUSES = ("queued", "deferred", "held", "uncertain")
 """What a recipient may be selected by; who is done with, is not."""
 
 
@@ -60,7 +60,9 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         if self.priority and self.priority not in PRIORITIES:
             return f'there is no priority "{self.priority}"; high, normal and bulk are'
         if self.status and self.status not in STATUSES:
-            return f'there is no status "{self.status}" to select by; queued, deferred and held are'
+            return (
+                f'there is no status "{self.status}" to select by; queued, deferred, held and uncertain are'
+            )
         if self.older_than < 0:
             return "an age is not negative"
         for id in self.ids:

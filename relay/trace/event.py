@@ -6,19 +6,15 @@ Events never hold a secret, and of a mail's content only its Message-ID.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-Level = Literal["debug", "info", "warning", "error"]
+from relay.trace.doubt_event import TraceAsked as TraceAsked
+from relay.trace.doubt_event import TraceUnavailable as TraceUnavailable
+from relay.trace.event_kind import Kind
+from relay.trace.event_kind import Level as Level
 
-
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
-class _Event(Struct, frozen=True, tag_field="event", tag=_snake):
-    pass
+_Event = Kind
 
 
 class SessionRefused(_Event, frozen=True):
@@ -351,7 +347,7 @@ class Uncertain(_Event, frozen=True):
     host: str
     reason: str
     decision: str = "retry"
-    """What becomes of it: retry (rather twice), or hold (rather never)."""
+    """What becomes of it: retry (rather twice), hold (rather never), or ask (the message trace knows)."""
     level: Level = "warning"
 
 
@@ -790,6 +786,8 @@ Event = (
     | CertificateReloaded
     | CertificateRefused
     | LogDropped
+    | TraceAsked
+    | TraceUnavailable
 )
 
 Record = Callable[[Event], None]

@@ -33,6 +33,8 @@ COUNTERS = {
     "commits_failed": "Commits that failed; every mail in them was answered with 4xx.",
     "spool_refusals": "Times the spool began to take no new mail.",
     "recipients_suppressed": "Addresses that failed for good, for which no mail is taken for a time.",
+    "trace_questions": "Questions to Microsoft's message trace that settled nothing yet.",
+    "trace_failures": "Times the message trace began not to answer.",
     "records_quarantined": "Damaged spool records moved aside.",
     "history_dropped": "Steps that the history does not have, because its disk was too slow or failed.",
 }

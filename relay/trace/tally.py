@@ -129,8 +129,14 @@ class Tally:
 
     def _uncertain(self, event: events.Uncertain) -> None:
         self._add_labelled("uncertain_deliveries", event.route)
-        if event.decision == "hold":
+        if event.decision != "retry":
             self._add_labelled("uncertain_held", event.route)
+
+    def _trace_asked(self, event: events.TraceAsked) -> None:
+        self._add("trace_questions")
+
+    def _trace_unavailable(self, event: events.TraceUnavailable) -> None:
+        self._add("trace_failures")
 
     def _steered(self, event: events.Steered) -> None:
         self._add_labelled("mails_steered", event.do)
@@ -223,6 +229,8 @@ class Tally:
         events.Reported: _reported,
         events.RecipientSuppressed: _suppressed,
         events.Uncertain: _uncertain,
+        events.TraceAsked: _trace_asked,
+        events.TraceUnavailable: _trace_unavailable,
         events.Steered: _steered,
         events.Commanded: _commanded,
         events.Committed: _committed,

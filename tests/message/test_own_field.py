@@ -60,7 +60,7 @@ def test_all_of_them_together() -> None:
         (b"X-Relay-Campaign: m\xc3\xa4rz", ("X-Relay-Campaign", "m??rz")),
         (b"X-Relay-Campaign: a\tb", ("X-Relay-Campaign", "a?b")),
         (b"X-Relay-Campaign: " + b"x" * (MAX_CAMPAIGN + 1), ("X-Relay-Campaign", "xxx...")),
-        (b"X-Relay-Uncertain: maybe", ("X-Relay-Uncertain", "retry or hold")),
+        (b"X-Relay-Uncertain: maybe", ("X-Relay-Uncertain", "retry, hold or ask")),
     ],
 )
 def test_a_value_that_means_nothing_is_told_with_what_is_allowed(

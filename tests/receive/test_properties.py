@@ -120,7 +120,7 @@ def test_a_field_that_cannot_be_read_refuses_the_mail_and_nothing_is_kept() -> N
 
 def test_so_it_does_when_most_of_the_mail_is_on_the_disk_already() -> None:
     sent = send(with_fields(b"X-Relay-Uncertain: maybe") + b"A line of text\r\n" * 60_000)
-    assert sent.replies[-1].startswith(b"550 5.6.0 X-Relay-Uncertain may be retry or hold")
+    assert sent.replies[-1].startswith(b"550 5.6.0 X-Relay-Uncertain may be retry, hold or ask")
     assert (sent.mails, sent.left) == ([], (0, 0))
 
 

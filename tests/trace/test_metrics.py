@@ -38,6 +38,8 @@ EVERY_EVENT: list[events.Event] = [
     events.RecipientSuppressed(recipient="b@c.test", until=1.0, reply="550 5.1.1 no"),
     events.Unreported(id="A", sender="a", reason="no way"),
     events.Uncertain(id="A", route="r", host="h", reason="lost", decision="hold"),
+    events.TraceAsked(id="A", route="r", said="not yet"),
+    events.TraceUnavailable(reason="no token"),
     events.ConnectionOpened(route="r", host="h", tls="", seconds=0.1),
     events.ConnectionFailed(route="r", host="h", reason="refused"),
     events.ConnectionClosed(route="r", host="h", reason="idle", mails=1),

@@ -32,6 +32,7 @@ AFTER = {
     "release": State.WAITING,
     "retry": State.WAITING,
     "cancel": State.CANCELLED,
+    "not arrived": State.WAITING,
 }
 """Where recipients stand after an order; others change nothing of that."""
 OF_RECIPIENTS = frozenset([events.MailQueued, events.Steered, *STATES])
