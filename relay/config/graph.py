@@ -8,12 +8,9 @@ from relay.config.oauth import OAuthBuilder
 from relay.config.options import given
 from relay.identity.graph import GraphOptions
 from relay.m365.cloud import CLOUDS, WORLDWIDE, Cloud
-from relay.m365.preset import PRESETS, Kind
+from relay.m365.preset import PRESETS, TRACED, Kind
 from relay.message.uncertain import Uncertain
 from relay.route.route import Route
-
-UNTRACED = (Kind.SMTP, Kind.COMMUNICATION)
-"""Their next hop is not Exchange, whose trace knows only what Exchange has taken."""
 
 
 def build_graph(
@@ -55,7 +52,7 @@ def _options(found: Findings, table: GraphTable, cloud: Cloud) -> GraphOptions |
 def _check(
     found: Findings, key: str, route: Route, cloud: Cloud, *, is_there: bool, has_history: bool
 ) -> None:
-    if route.kind in UNTRACED:
+    if route.kind not in TRACED:
         found.problem(
             key,
             f'"ask" asks Exchange, and mail by kind = "{route.kind.value}" does not go there; write "hold" or "retry"',

@@ -26,6 +26,7 @@ from relay.errors import RelayError, SpoolError
 from relay.identity.graph import GraphOptions, GraphRefused
 from relay.identity.message_trace import Found, can_be_asked_for
 from relay.identity.thread import in_thread
+from relay.m365.preset import TRACED
 from relay.message.queue_id import format_id
 from relay.message.uncertain import Then, Uncertain
 from relay.route.route import Route
@@ -63,7 +64,10 @@ class Doubted:
 
     id: int
     route: str
+    """That the recipients have."""
     sent_at: float
+    sent_by: str
+    """The route whose next hop has it, or has it not."""
 
 
 @dataclass(slots=True)
@@ -150,14 +154,17 @@ class Doubts:
                 agenda.drop(id)
 
     def _rule_at(self, doubted: Doubted) -> float:
-        route = self._routes(doubted.route)
+        route = self._routes(doubted.sent_by)
         if route is None or route.uncertain_after_s is None or route.uncertain_then is None:
             return math.inf
         return doubted.sent_at + route.uncertain_after_s
 
     def _question_at(self, mail: Mail, doubted: Doubted) -> float:
-        route = self._routes(doubted.route)
-        wanted = mail.envelope.uncertain or (route.on_uncertain if route is not None else Uncertain.HOLD)
+        route = self._routes(doubted.sent_by)
+        if route is None or route.kind not in TRACED:
+            # The trace would never show it, and it would be sent again.
+            return math.inf
+        wanted = mail.envelope.uncertain or route.on_uncertain
         asked = self._asked.get(doubted)
         if wanted is not Uncertain.ASK or self._asks is None or (asked is not None and asked.is_last):
             return math.inf
@@ -172,9 +179,9 @@ class Doubts:
         mail, now = self._mail(id), self._clock.now()
         for each in [] if mail is None else _groups(mail):
             if self._rule_at(each) <= now:
-                route = self._routes(each.route)
+                route = self._routes(each.sent_by)
                 assert route is not None, "a rule is a route's"
-                by = f"the rule uncertain_then of the route {each.route}"
+                by = f"the rule uncertain_then of the route {each.sent_by}"
                 await self._settle(each, _by_rule(route.uncertain_then, each.sent_at, by))
         self.add(id)
 
@@ -265,9 +272,9 @@ class Doubts:
 
     # For those who want to know why a mail waits.
 
-    def why(self, mail: Mail, route: str, sent_at: float) -> tuple[str, float | None]:
+    def why(self, mail: Mail, route: str, sent_at: float, sent_by: str) -> tuple[str, float | None]:
         """What such recipients wait for, and when that is; None: for somebody's word."""
-        doubted = Doubted(mail.envelope.id, route, sent_at)
+        doubted = Doubted(mail.envelope.id, route, sent_at, sent_by)
         question_at, rule_at = self._question_at(mail, doubted), self._rule_at(doubted)
         words = []
         asked = self._asked.get(doubted)
@@ -278,7 +285,7 @@ class Doubts:
             if self._trouble:
                 words.append(f"it cannot be asked just now: {self._trouble}")
         if rule_at < math.inf:
-            found = self._routes(route)
+            found = self._routes(sent_by)
             then = found.uncertain_then.value if found is not None and found.uncertain_then else ""
             words.append(f"the route's rule says {then} {_length(rule_at - sent_at)} after it was sent")
         at = min(question_at, rule_at)
@@ -299,7 +306,7 @@ class Doubts:
 def _groups(mail: Mail) -> Iterator[Doubted]:
     """Each once, in order."""
     found = dict.fromkeys(
-        Doubted(mail.envelope.id, recipient.route, state.sent_at)
+        Doubted(mail.envelope.id, recipient.route, state.sent_at, state.sent_by)
         for recipient, state in zip(mail.envelope.recipients, mail.states, strict=True)
         if state.status is Status.UNCERTAIN
     )

@@ -76,9 +76,9 @@ class Reasons:
         suspended: Suspended,
         pools_for: Callable[[Lane], Sequence[Pool]],
         clock: Clock,
-        doubt: Callable[[Mail, str, float], tuple[str, float | None]],
+        doubt: Callable[[Mail, str, float, str], tuple[str, float | None]],
     ) -> None:
-        """`doubt` says what is done about recipients of a route whose reply was lost at a moment, and when."""
+        """`doubt` says what is done about recipients of a route whose reply was lost at a moment, by a route, and when."""
         self._store = store
         self._queue = queue
         self._breakers = breakers
@@ -131,15 +131,15 @@ class Reasons:
 
     def _uncertain(self, mail: Mail) -> list[Reason]:
         """Those whose reply was lost, by the transaction it was of."""
-        groups: dict[tuple[str, float, str], list[str]] = {}
+        groups: dict[tuple[str, float, str, str], list[str]] = {}
         for recipient, state in zip(mail.envelope.recipients, mail.states, strict=True):
             if state.status is Status.UNCERTAIN:
-                key = (recipient.route, state.sent_at, state.reply)
+                key = (recipient.route, state.sent_at, state.sent_by, state.reply)
                 groups.setdefault(key, []).append(_text(recipient.address))
         todo = f"m365-relay queue settle {format_id(mail.id)} --arrived (or --not-arrived: it is sent again)"
         found = []
-        for (route, sent_at, reply), names in groups.items():
-            words, until = self._doubt(mail, route, sent_at)
+        for (route, sent_at, sent_by, reply), names in groups.items():
+            words, until = self._doubt(mail, route, sent_at, sent_by)
             text = f"it was sent whole, and its reply was lost ({reply}); it may have arrived. {words}"
             found.append(Reason("uncertain", text, route, tuple(names), sent_at, until, todo))
         return found

@@ -159,9 +159,9 @@ class Settlement:
     def doubt(self, work: Work, reply: Reply, via: Via) -> None:
         """Keep its recipients until it is known whether they have the mail."""
         attempts, now = work.job.attempts + 1, self._clock.now()
-        sent_at = _moment(work.states, now)
+        sent_at, sent_by = _moment(work.states, now), work.job.lane.key.route
         for index in work.indices:
-            work.states[index] = RecipientState(Status.UNCERTAIN, attempts, 0.0, str(reply), sent_at)
+            work.states[index] = RecipientState(Status.UNCERTAIN, attempts, 0.0, str(reply), sent_at, sent_by)
         work.is_uncertain = True
         self._tell(work, Outcome(held=list(work.indices)), via, attempts, now)
         self._submit(work)

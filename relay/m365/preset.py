@@ -23,6 +23,10 @@ class Kind(Enum):
     SMTP = "smtp"
 
 
+TRACED = frozenset({Kind.SUBMISSION, Kind.CONNECTOR, Kind.DIRECT, Kind.HIGH_VOLUME})
+"""Their next hop is Exchange, whose message trace shows what it has taken."""
+
+
 class HostFrom(Enum):
     """Where a route's host comes from when none is set."""
 

@@ -68,6 +68,8 @@ class RecipientState(Struct, frozen=True, array_like=True):
     sent_at: float = 0.0
     """Of one that is uncertain: when its reply was given up, seconds since the epoch; all recipients of one
     transaction have the same. Of others 0."""
+    sent_by: str = ""
+    """Of such a one: the route it was sent by, which need not be its own (`spill`, `rebind`)."""
 
 
 @dataclass(frozen=True, slots=True)

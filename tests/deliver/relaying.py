@@ -10,6 +10,7 @@ from typing import TypeVar
 from relay.clock import Clock, SystemClock
 from relay.deliver.book import open_book
 from relay.deliver.deliverer import Deliverer
+from relay.deliver.doubts import Asks, Namesakes
 from relay.deliver.gate import CallLater
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
@@ -140,6 +141,8 @@ async def relaying(
     acted_at: float = 0.0,
     report: ReportOptions | None = None,
     told_to: int | None = None,
+    asks: Asks | None = None,
+    namesakes: Namesakes | None = None,
     **options: object,
 ) -> AsyncIterator[Relaying]:
     """A deliverer at work; `before` may fill the spool first, `committing` stand before the committer,
@@ -166,6 +169,8 @@ async def relaying(
         acted_at=acted_at,
         report=report,
         told_to=told_to,
+        asks=asks,
+        namesakes=namesakes,
     )
     await relay.deliverer.start()
     try:
