@@ -150,7 +150,7 @@ class MessageTrace:
             raise
         try:
             return msgspec.json.decode(text, type=_Page)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeEncodeError) as error:
             raise GraphRefused(
                 f"{self.options.url} answers what is no message trace: {error}", is_fault=False
             ) from None

@@ -139,7 +139,8 @@ class Graph:
     def _rows(self, wanted: Query, now: float) -> Iterator[Mapping[str, object]]:
         shown_until = now - self._limits.trace_latency
         for mail in self._ledger.find(wanted.equals.get("messageId")):
-            if mail.time > shown_until or not wanted.since <= mail.time <= wanted.until:
+            # A time is written, and compared, in whole seconds.
+            if mail.time > shown_until or not wanted.since <= int(mail.time) <= wanted.until:
                 continue
             for recipient in mail.recipients:
                 row = self._row(mail, recipient)
@@ -190,8 +191,7 @@ def parse_filter(text: str, now: float) -> Query:
         raise BadFilter(
             "The time interval must not exceed 10 days, nor begin 90 days ago, nor end in the future."
         )
-    # To the second, as it is written.
-    return Query(equals, since, until + 1)
+    return Query(equals, since, until)
 
 
 def _number(options: Mapping[str, str], name: str, default: int) -> int:
