@@ -108,6 +108,7 @@ class Doubts:
         """When the next question is due."""
         self._asked: dict[Doubted, Asked] = {}
         self._trouble = ""
+        self._turn = asyncio.Lock()
 
     def add(self, id: int) -> None:
         """A mail has recipients that are uncertain, and the disk knows it."""
@@ -124,7 +125,11 @@ class Doubts:
                 continue
 
     async def look(self) -> None:
-        """Settle what can be settled now; SpoolError."""
+        """Settle what can be settled now; SpoolError. One look at a time."""
+        async with self._turn:
+            await self._look()
+
+    async def _look(self) -> None:
         for count, id in enumerate(list(self._new)):
             del self._new[id]
             self._schedule(id)
