@@ -77,6 +77,16 @@ def test_a_mail_is_cancelled_by_its_id_when_that_is_meant(relay: Generations) ->
     assert id not in ids(relay)
 
 
+def test_nothing_is_settled_without_saying_how_or_without_being_asked(relay: Generations) -> None:
+    id = ids(relay)[0]
+    assert relay.command("queue", "settle", id).returncode == 64
+    unasked = relay.command("queue", "settle", id, "--arrived")
+    assert unasked.returncode == 64 and "--yes" in unasked.stderr
+    said = relay.command("queue", "settle", id, "--arrived", "--yes")
+    assert (said.returncode, said.stdout) == (0, "No such mail waits; 1 mail looked at.\n")
+    assert id in ids(relay)
+
+
 def test_why_a_mail_waits_is_said_in_plain_words(relay: Generations) -> None:
     id = ids(relay, "--recipient", "0@example.net")[0]
 
@@ -109,7 +119,7 @@ def keep(told: list[str], text: str) -> str:
     ("words", "status", "says"),
     [
         (("queue", "hold"), 64, "nothing is selected"),
-        (("queue", "hold", "--status", "delivered"), 64, "queued, deferred and held"),
+        (("queue", "hold", "--status", "delivered"), 64, "queued, deferred, held and uncertain"),
         (("queue", "hold", "--older-than", "5 parsecs"), 64, "5 parsecs"),
         (("queue", "list", "--priority", "urgent"), 64, "high, normal and bulk"),
         (("queue", "rebind", "nowhere", "--campaign", "x"), 69, "other"),

@@ -18,6 +18,7 @@ from relay.control.request import (
     Request,
     Resume,
     RetryMails,
+    SettleMails,
     Stopped,
     Suspend,
     Why,
@@ -25,10 +26,22 @@ from relay.control.request import (
     name_of,
     order_of,
     parse,
+    selection_of,
     suspension_of,
 )
 from relay.control.session import AHEAD_MAX, REQUEST_MAX_BYTES, Session
-from relay.deliver.order import Cancel, Hold, Order, Prioritize, Rebind, Release, Retry, word
+from relay.deliver.order import (
+    Arrived,
+    Cancel,
+    Hold,
+    NotArrived,
+    Order,
+    Prioritize,
+    Rebind,
+    Release,
+    Retry,
+    word,
+)
 from relay.message.priority import Priority
 from relay.message.queue_id import format_id
 from relay.queue.suspension import NAME_MAX, Suspension
@@ -47,6 +60,10 @@ GOOD: list[tuple[dict[str, object], Request]] = [
     ({"do": "resume", "kind": "all"}, Resume(kind="all")),
     ({"do": "stopped", "version": 1}, Stopped()),
     ({"do": "why", "id": ID}, Why(id=ID)),
+    (
+        {"do": "cancel", "where": {"campaign": "May"}, "report": True}, CancelMails(where=MAY, report=True)
+    ),
+    ({"do": "settle", "where": {"ids": [ID]}, "arrived": True}, SettleMails(where=Selection(ids=(ID,)), arrived=True)),
 ]  # fmt: skip
 
 
@@ -73,6 +90,8 @@ def test_a_request_is_understood(given: dict[str, object], request_: Request) ->
         (b'{"do": "hold", "where": {"all": true}, "reason": "a\\nb"}', "one line"),
         (b'{"do": "hold", "where": {"all": true}, "version": 2}', "version 2"),
         (b'{"do": "cancel", "where": {"ids": ["x"]}}', "not a queue id"),
+        (b'{"do": "settle", "where": {"all": true}}', "arrived"),
+        (b'{"do": "settle", "where": {}, "arrived": true}', "nothing is selected"),
         (b'{"do": "rebind", "where": {"all": true}, "route": ""}', "no route"),
         (b'{"do": "priority", "where": {"all": true}, "priority": "urgent"}', "urgent"),
         (b'{"do": "suspend", "kind": "planet", "name": "x"}', "cannot be suspended"),
@@ -110,6 +129,27 @@ def test_every_action_has_its_order() -> None:
     for request, order in orders:
         assert order_of(request, "f") == order
         assert word(order) == name_of(request)
+
+
+@pytest.mark.parametrize(("arrived", "order"), [(True, Arrived(by="f")), (False, NotArrived(by="f"))])
+def test_what_is_settled_is_settled_one_way_or_the_other(arrived: bool, order: Order) -> None:
+    request = SettleMails(where=MAY, arrived=arrived)
+    assert order_of(request, "f") == order
+    assert detail_of(request) == f"campaign May; {word(order)}"
+
+
+def test_a_report_is_part_of_the_order_to_cancel() -> None:
+    request = CancelMails(where=MAY, reason="r", report=True)
+    assert order_of(request, "f") == Cancel(by="f", reason="r", is_told=True)
+    assert "with a report" in detail_of(request)
+
+
+def test_settling_means_only_who_is_uncertain_unless_it_says_otherwise() -> None:
+    everything = SettleMails(where=Selection(all=True), arrived=True)
+    assert selection_of(everything).status == "uncertain"
+    held = Selection(status="held")
+    assert selection_of(SettleMails(where=held, arrived=True)) == held
+    assert selection_of(HoldMails(where=MAY)) == MAY
 
 
 def test_a_suspension_ends_when_it_was_said_to() -> None:
