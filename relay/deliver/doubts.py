@@ -10,6 +10,7 @@ a restart it begins anew with what the disk knows. One question at a time; mail 
 """
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from relay.deliver.actions import Count
 from relay.deliver.agenda import Agenda
 from relay.deliver.doubt import Absent, NotYet, There, Unclear
 from relay.deliver.order import Arrived, GiveUp, NotArrived, Order
-from relay.errors import RelayError, SpoolError
+from relay.errors import RecordDamaged, RelayError, SpoolError
 from relay.identity.graph import GraphOptions, GraphRefused
 from relay.identity.message_trace import Found, can_be_asked_for
 from relay.identity.thread import in_thread
@@ -300,9 +301,12 @@ class Doubts:
 
     def _mail(self, id: int) -> Mail | None:
         """None: nothing of it is in doubt any more, or it cannot be read."""
-        for mail in self._store.mails(id - 1, 1):
-            if mail.id == id and isinstance(mail, Mail) and any(_groups(mail)):
-                return mail
+        with contextlib.suppress(RecordDamaged):
+            states = self._store.state(id)
+            if states is not None and any(state.status is Status.UNCERTAIN for state in states):
+                found = self._store.read(id)
+                if found is not None:
+                    return Mail(found[0], states, True)
         for known in [each for each in self._asked if each.id == id]:
             del self._asked[known]
         return None

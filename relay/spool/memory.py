@@ -116,9 +116,9 @@ class MemoryStore:
         """Up to `limit` mails with ids above `after`, in order of id."""
         reader = codec.EntryReader(self.cipher)
         found: list[Entry | Damaged] = []
-        for key in self._keys(after, limit):
+        for key, envelope in self._rows(after, limit):
             try:
-                found.append(reader.entry(key, self.envelope_rows[key], self.state_rows.get(key)))
+                found.append(reader.entry(key, envelope, self.state_rows.get(key)))
             except RecordDamaged as error:
                 found.append(Damaged(int.from_bytes(key, "big"), "envelope or state", str(error)))
         return found
@@ -126,9 +126,9 @@ class MemoryStore:
     def envelopes(self, after: int = 0, limit: int = 1_000) -> list[Envelope | Damaged]:
         """As `scan`, but whole envelopes."""
         found: list[Envelope | Damaged] = []
-        for key in self._keys(after, limit):
+        for key, envelope in self._rows(after, limit):
             try:
-                found.append(codec.unseal_envelope(key, self.envelope_rows[key], self.cipher))
+                found.append(codec.unseal_envelope(key, envelope, self.cipher))
             except RecordDamaged as error:
                 found.append(Damaged(int.from_bytes(key, "big"), "envelope", str(error)))
         return found
@@ -136,17 +136,20 @@ class MemoryStore:
     def mails(self, after: int = 0, limit: int = 1_000) -> list[Mail | Damaged]:
         """As `scan`, but whole envelopes with their states."""
         found: list[Mail | Damaged] = []
-        for key in self._keys(after, limit):
+        for key, envelope in self._rows(after, limit):
             try:
-                envelope, state = self.envelope_rows[key], self.state_rows.get(key)
-                found.append(codec.unseal_mail(key, envelope, state, self.cipher))
+                found.append(codec.unseal_mail(key, envelope, self.state_rows.get(key), self.cipher))
             except RecordDamaged as error:
                 found.append(Damaged(int.from_bytes(key, "big"), "envelope or state", str(error)))
         return found
 
-    def _keys(self, after: int, limit: int) -> list[bytes]:
-        above = mail_key(after)
-        return sorted(key for key in self.envelope_rows if key > above)[:limit]
+    def _rows(self, after: int, limit: int) -> list[tuple[bytes, bytes]]:
+        """As they are now: the thread that commits may take some out while they are read."""
+        first = mail_key(after + 1)
+        if limit == 1 and (record := self.envelope_rows.get(first)) is not None:
+            # One mail by its id, without a look at the others.
+            return [(first, record)]
+        return sorted(row for row in list(self.envelope_rows.items()) if row[0] >= first)[:limit]
 
     def budget_rows(self) -> BudgetRows:
         """What is kept of the budgets."""

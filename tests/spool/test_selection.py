@@ -89,7 +89,7 @@ def test_the_null_sender_can_be_meant() -> None:
         (Selection(), "nothing is selected"),
         (Selection(all=True, route="x"), "at once"),
         (Selection(priority="urgent"), "high, normal and bulk"),
-        (Selection(status="delivered"), "queued, deferred and held"),
+        (Selection(status="delivered"), "queued, deferred, held and uncertain"),
         (Selection(older_than=-1), "not negative"),
         (Selection(ids=("lil",)), "no queue id".replace("no", "not a")),
     ],
