@@ -215,7 +215,7 @@ class Course:
                 self._ready, self._held = ready, held
             case trace.Steered(do=do):
                 self._events[do] += 1
-            case trace.TraceUnavailable(reason=reason):
+            case trace.TraceUnavailable(reason=reason, level="error"):
                 raise AssertionError(reason)
 
     async def _until_nothing_moves(self, deliverer: Deliverer) -> None:

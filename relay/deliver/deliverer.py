@@ -20,9 +20,10 @@ from relay.deliver.book import Book
 from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
 from relay.deliver.desk import Desk
-from relay.deliver.doubts import Asks, Doubts, Namesakes
+from relay.deliver.doubts import Doubts
 from relay.deliver.gate import CallLater, Gate
 from relay.deliver.handover import HandoverServer
+from relay.deliver.inquiry import Asks, Inquiry, Namesakes
 from relay.deliver.learner import Learner
 from relay.deliver.login import Tokens
 from relay.deliver.opening import Opener
@@ -90,7 +91,7 @@ class Deliverer:
         routes with limits over a time; `later` instead of the loop's timers; `acted_at`: when the
         administrator started or reloaded the relay, seconds since the epoch; without `report` nobody is told of
         anything, and what fails is held; `told_to`: up to which id the history has the mails, None where
-        there is no history; `asks`, `namesakes`: what is asked about mail in doubt (`relay.deliver.doubts`). SpoolError."""
+        there is no history; `asks`, `namesakes`: what is asked about mail in doubt (`relay.deliver.inquiry`). SpoolError."""
         self._options = options
         self._routes = routes
         self._store = store
@@ -137,7 +138,8 @@ class Deliverer:
             store, self._queue, self._bench, self._settlement, self._register, routes, committer, record,
             clock, self._reopened,
         )  # fmt: skip
-        self.doubts = Doubts(store, self.actions.carry_out, routes.get, asks, namesakes, record, clock)
+        inquiry = Inquiry(asks, namesakes, record, clock)
+        self.doubts = Doubts(store, self.actions.carry_out, routes.get, inquiry, clock)
         self._register.doubted = self._settlement.doubted = self.doubts.add
         connections = Connections(self._limits)
         self._sharing = Sharing(connections)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from relay.clock import Clock
 from relay.deliver.breakers import Breakers
 from relay.deliver.desk import stop_place
+from relay.deliver.doubted import Doubted, groups, sides
 from relay.deliver.pool import Pool
 from relay.deliver.suspended import Suspended, place_of
 from relay.errors import ProtocolError
@@ -76,9 +77,9 @@ class Reasons:
         suspended: Suspended,
         pools_for: Callable[[Lane], Sequence[Pool]],
         clock: Clock,
-        doubt: Callable[[Mail, str, float, str], tuple[str, float | None]],
+        doubt: Callable[[Mail, Doubted], tuple[str, float | None]],
     ) -> None:
-        """`doubt` says what is done about recipients of a route whose reply was lost at a moment, by a route, and when."""
+        """`doubt` says what is done about recipients whose reply was lost, and when."""
         self._store = store
         self._queue = queue
         self._breakers = breakers
@@ -131,17 +132,16 @@ class Reasons:
 
     def _uncertain(self, mail: Mail) -> list[Reason]:
         """Those whose reply was lost, by the transaction it was of."""
-        groups: dict[tuple[str, float, str, str], list[str]] = {}
-        for recipient, state in zip(mail.envelope.recipients, mail.states, strict=True):
-            if state.status is Status.UNCERTAIN:
-                key = (recipient.route, state.sent_at, state.sent_by, state.reply)
-                groups.setdefault(key, []).append(_text(recipient.address))
         todo = f"m365-relay queue settle {format_id(mail.id)} --arrived (or --not-arrived: it is sent again)"
         found = []
-        for (route, sent_at, sent_by, reply), names in groups.items():
-            words, until = self._doubt(mail, route, sent_at, sent_by)
-            text = f"it was sent whole, and its reply was lost ({reply}); it may have arrived. {words}"
-            found.append(Reason("uncertain", text, route, tuple(names), sent_at, until, todo))
+        for each in groups(mail):
+            ours, _ = sides(mail, each)
+            words, until = self._doubt(mail, each)
+            replies = {state.reply for state in mail.states if state.sent_at == each.sent_at}
+            lost = "; ".join(sorted(replies))
+            text = f"it was sent whole, and its reply was lost ({lost}); it may have arrived. {words}"
+            names = tuple(map(_text, ours))
+            found.append(Reason("uncertain", text, each.route, names, each.sent_at, until, todo))
         return found
 
     def _of_job(self, mail: Mail, job: Job) -> list[Reason]:

@@ -10,8 +10,8 @@ from typing import TypeVar
 from relay.clock import Clock, SystemClock
 from relay.deliver.book import open_book
 from relay.deliver.deliverer import Deliverer
-from relay.deliver.doubts import Asks, Namesakes
 from relay.deliver.gate import CallLater
+from relay.deliver.inquiry import Asks, Namesakes
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
 from relay.deliver.settlement import Committer as Submits
