@@ -54,11 +54,17 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     limits = _limits(found, file, relay.receivers)
     routes = build_routes(found, file.route, file.tenant)
     check_reach(found, routes, limits.message_bytes)
-    tenant = build_tenant(found, file.tenant)
+    tenant = build_tenant(found, file.tenant, spool.path)
     clients = build_clients(found, file.client, relay.clients_file, routes, tenant)
     check_named(found, routes, clients)
     history = _history(found, file, spool.path)
     graph = build_graph(found, file.graph, routes, has_history=history.enabled)
+    if tenant.recipients is not None and file.graph is None:
+        found.problem(
+            "tenant.recipients",
+            '"graph" needs a [graph] table that says who asks the directory (docs/clients.md); add it, or name a '
+            "recipients_file",
+        )
     return Configuration(
         path=path,
         relay=relay,

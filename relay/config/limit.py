@@ -6,20 +6,24 @@ that Microsoft counts for it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from relay.budget.limit import DAY_S, Limit, Scope, Unit
 from relay.config.findings import Findings
 from relay.config.limit_table import UNITS, RouteLimitTable, TenantTable
 from relay.config.match import NO_DOMAINS
 from relay.config.model import RouteTable
+from relay.config.options import given
 from relay.errors import ConfigurationError
 from relay.m365 import limit as published
 from relay.m365.preset import Kind
 from relay.m365.row import Scope as Whose
 from relay.receive import roll
 from relay.route.route import Route
-from relay.route.tenant import Tenant
+from relay.route.tenant import Tenant, Unknown
 
+RECIPIENTS_FILE = "recipients.list"
 _SCOPES = {scope.name.lower(): scope for scope in Scope}
 _PUBLISHED_SCOPES = {Whose.SENDER: Scope.MAILBOX, Whose.ROUTE: Scope.ROUTE}
 _PUBLISHED_UNITS = {counted: UNITS[counted.value] for counted in published.Counted}
@@ -28,8 +32,8 @@ _OF_EACH = (Scope.CLIENT, Scope.RECIPIENT)
 """Counted for each of them; there is no end of these."""
 
 
-def build_tenant(found: Findings, table: TenantTable | None) -> Tenant:
-    """Which domains are inside."""
+def build_tenant(found: Findings, table: TenantTable | None, spool: Path) -> Tenant:
+    """Which domains are inside, and who; the list of the directory lies in the spool's folder."""
     if table is None:
         return Tenant()
     if table.licences is not None and table.external_recipients_per_day is not None:
@@ -44,7 +48,20 @@ def build_tenant(found: Findings, table: TenantTable | None) -> Tenant:
             roll.load(file)
         except ConfigurationError as error:
             found.problem("tenant.recipients_file", str(error))
-    return Tenant(tuple(table.domains or ()), file)
+    tenant = Tenant(tuple(table.domains or ()), file)
+    if table.recipients is not None:
+        if not table.domains:
+            found.problem("tenant.recipients", NO_DOMAINS)
+        tenant = replace(tenant, recipients=spool / RECIPIENTS_FILE)
+    if table.recipients_unknown is not None:
+        tenant = replace(tenant, recipients_unknown=Unknown(table.recipients_unknown))
+    skip = {"domains", "recipients_file", "recipients", "recipients_unknown"}
+    tenant = given(tenant, table, skip=skip)
+    if tenant.recipients_stale_s <= tenant.recipients_refresh_s:
+        found.problem(
+            "tenant.recipients_stale", "must be longer than recipients_refresh, or the list is never in force"
+        )
+    return tenant
 
 
 def build_limits(

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from relay.budget.limit import MAX_WINDOW_S, Unit
 from relay.config.table import Table
-from relay.config.value import Count, Seconds, size_bytes
+from relay.config.value import Count, Seconds, UnknownWord, size_bytes
 
 Amount = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
 """Of bytes, a size may be written."""
@@ -61,5 +61,9 @@ class TenantTable(Table):
 
     domains: list[Domain] | None = None
     recipients_file: Annotated[str, Field(min_length=1)] | None = None
+    recipients: Literal["graph"] | None = None
+    recipients_refresh: Annotated[Seconds, Field(ge=60)] | None = None
+    recipients_stale: Seconds | None = None
+    recipients_unknown: UnknownWord | None = None
     licences: Annotated[int, Field(ge=0)] | None = None
     external_recipients_per_day: Count | None = None

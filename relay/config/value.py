@@ -158,6 +158,8 @@ UncertainWord = Literal["retry", "hold", "ask"]
 """Of relay.message.uncertain.Uncertain; likewise."""
 ThenWord = Literal["retry", "arrived", "fail"]
 """Of relay.message.uncertain.Then; likewise."""
+UnknownWord = Literal["accept", "refuse"]
+"""Of relay.route.tenant.Unknown; likewise."""
 FailedWord = Literal["report", "hold"]
 """Of relay.route.route.Failed; likewise."""
 KeptWord = Literal["full", "hashed", "domain"]

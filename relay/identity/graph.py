@@ -92,8 +92,8 @@ def _refusal(options: GraphOptions, answer: Answer, now: float) -> GraphRefused:
             return GraphRefused(f"{said}; it does not take the token", is_fault=True)
         case 403:
             hint = (
-                "grant the application the permission that docs/uncertain.md names, with admin consent, and provision "
-                "the service principal of the message trace"
+                "grant the application the permission for it with admin consent (the message trace: docs/uncertain.md, "
+                "which needs a service principal too; the directory: docs/clients.md)"
             )
             return GraphRefused(f"{said}; {hint}", is_fault=True)
         case 429 | 503 | 504:

@@ -13,7 +13,9 @@ from relay.deliver.book import open_book
 from relay.deliver.deliverer import Deliverer
 from relay.errors import ConfigurationError
 from relay.identity.expiry import ExpiryWatch
+from relay.identity.graph import get
 from relay.identity.message_trace import MessageTrace
+from relay.identity.recipients import Directory
 from relay.identity.token_cache import TokenCache
 from relay.message.queue_id import MAX_SLOTS
 from relay.process.life import Life, Unavailable, run
@@ -75,6 +77,7 @@ async def work(life: Life) -> None:
         asks=_message_trace(life, tokens),
         namesakes=None if told.history is None else partial(has_namesake, told.history.path),
     )
+    directory = _directory(life, tokens, record)
     await deliverer.start()
     control = await _take_commands(life, deliverer, store)
     life.ready()
@@ -87,6 +90,8 @@ async def work(life: Life) -> None:
     await control.close()
     await deliverer.drain(told.drain_s)
     await living
+    if directory is not None:
+        directory.cancel()
     if tokens is not None:
         await tokens.close()
     await committer.close()
@@ -128,6 +133,25 @@ def _history(life: Life) -> tuple[History | None, Record]:
         history(event)
 
     return history, record
+
+
+def _directory(life: Life, tokens: TokenCache | None, record: Record) -> "asyncio.Task[None] | None":
+    """The list of recipients is kept fresh by this process alone: one asks for all receivers."""
+    tenant, options = life.told.tenant, life.told.graph
+    if tenant.recipients is None or options is None or tokens is None:
+        return None
+    directory = Directory(
+        options,
+        tenant.recipients,
+        tenant.recipients_refresh_s,
+        tenant.is_inside,
+        tokens,
+        record,
+        life.clock,
+        random.random,
+        get,
+    )
+    return life.end.get_loop().create_task(directory.watch())
 
 
 def _message_trace(life: Life, tokens: TokenCache | None) -> MessageTrace | None:

@@ -17,12 +17,13 @@ from relay.receive.accept import Origin
 from relay.receive.policy import DISK_TROUBLE, TOO_MANY_RECIPIENTS, too_large
 from relay.receive.roll import Roll
 from relay.route.pattern import keys_of, rule_key
-from relay.route.tenant import Tenant
+from relay.route.tenant import Tenant, Unknown
 from relay.smtp.reply import Reply
 from relay.spool.usage import RINGS, Busy, Usage
 
 RECIPIENT_NOT_ALLOWED = Reply(550, "5.7.1", "You may not send to this recipient")
 NO_SUCH_RECIPIENT = Reply(550, "5.1.1", "There is no such recipient here")
+NOT_KNOWN = Reply(451, "4.4.3", "It is not known just now who there is here; try again later")
 TOO_MANY_SESSIONS = Reply(421, "4.7.0", "Too many connections of yours send at once")
 BUSY = Reply(450, "4.7.1", "Your quota cannot be looked at just now; try again in a moment")
 
@@ -31,7 +32,13 @@ class Allowance:
     """One a receiver."""
 
     def __init__(self, tenant: Tenant, usage: Usage, clock: Clock) -> None:
-        self.roll = None if tenant.recipients_file is None else Roll(tenant.recipients_file)
+        self.rolls: list[Roll] = []
+        """Who is on any of them is there."""
+        if tenant.recipients_file is not None:
+            self.rolls.append(Roll(tenant.recipients_file))
+        if tenant.recipients is not None:
+            self.rolls.append(Roll(tenant.recipients, tenant.recipients_stale_s))
+        self._unknown = None if tenant.recipients_unknown is Unknown.ACCEPT else NOT_KNOWN
         self._is_inside = tenant.is_inside
         self._usage = usage
         self._clock = clock
@@ -56,11 +63,18 @@ class Allowance:
         policy = origin.policy
         if policy.recipients is not None and not self._is_allowed(policy.recipients, recipient):
             return RECIPIENT_NOT_ALLOWED
-        if self.roll is not None and self._is_inside(recipient) and not self.roll.knows(recipient):
-            return NO_SUCH_RECIPIENT
+        if self.rolls and self._is_inside(recipient) and (refusal := self._missing(recipient)) is not None:
+            return refusal
         if policy.recipients_per_message and before >= policy.recipients_per_message:
             return TOO_MANY_RECIPIENTS
         return self._look(origin.account, policy, before + 1) if policy.quotas and before else None
+
+    def _missing(self, recipient: bytes) -> Reply | None:
+        """None: it is there, or may be."""
+        if any(roll.knows(recipient) for roll in self.rolls):
+            return None
+        now = self._clock.now()
+        return NO_SUCH_RECIPIENT if all(roll.is_current(now) for roll in self.rolls) else self._unknown
 
     def charge(self, client: str, policy: Policy, recipients: int) -> Reply | None:
         """The mail is good: use its quotas, all of them or none; None: done."""

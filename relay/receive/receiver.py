@@ -117,8 +117,7 @@ class Receiver:
     async def start(self) -> None:
         """Drop what a dead predecessor in this slot streamed and never accepted, then listen."""
         self._store.abandon_partial([self._slot])
-        roll = self._common.allowance.roll
-        if roll is not None:
+        for roll in self._common.allowance.rolls:
             roll.begin()
             await self._take_roll(roll)
         for sock, listener in zip(self._sockets, self._listeners, strict=True):
@@ -177,10 +176,10 @@ class Receiver:
         self._read_roll()
 
     def _read_roll(self) -> None:
-        """The list of recipients, when it has changed: 500,000 lines take a second, so in a thread."""
-        roll = self._common.allowance.roll
-        if roll is not None and roll.is_new():
-            self._common.spawn(self._take_roll(roll))
+        """The lists of recipients, when one has changed: 500,000 lines take a second, so in a thread."""
+        for roll in self._common.allowance.rolls:
+            if roll.is_new():
+                self._common.spawn(self._take_roll(roll))
 
     async def _take_roll(self, roll: Roll) -> None:
         path = str(roll.path)

@@ -3,10 +3,12 @@
 One address a line, or a domain (all of it is known), or `*.domain`; `#` begins a comment.
 The file is looked at once a second and read again, in a thread, when it has changed and
 then stood still from one look to the next: a list that is just being written would refuse
-those it does not name yet. A list that cannot be read leaves the old one in force; without
-an old one nobody is refused, for a mail that is bounced later is better than one lost now.
+those it does not name yet. A list that cannot be read leaves the old one in force. One that
+was never read, or that is made of the directory and has become too old, says nothing of who
+is not there (`is_current`).
 """
 
+import math
 import os
 import re
 from pathlib import Path
@@ -19,6 +21,8 @@ FILE_MAX_BYTES = 16 * 1024 * 1024
 _LINE = re.compile(r'(?:[^@\s<>,;"]+@|\*\.)?[^@\s<>,;"*.]+(?:\.[^@\s<>,;"*.]+)+')
 _ALWAYS = b"postmaster@"
 """RFC 5321 section 4.5.1: a server must take mail for it."""
+
+_NOBODY: frozenset[bytes] = frozenset()
 
 Seen = tuple[int, int, int]
 
@@ -63,9 +67,10 @@ def see(path: Path) -> Seen | None:
 class Roll:
     """The list that is in force, and the file it came from."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is read yet, and everybody is known."""
+    def __init__(self, path: Path, stale_s: float = math.inf) -> None:
+        """Nothing is read yet, and nobody known; `stale_s` is the age from which it is too old."""
         self.path = path
+        self._stale_s = stale_s
         self._keys: frozenset[bytes] | None = None
         self._seen: Seen | None = None
         self._taken: Seen | None = None
@@ -89,10 +94,16 @@ class Roll:
         """They are in force from now on."""
         self._keys = keys
 
+    def is_current(self, now: float) -> bool:
+        """Does it say who is not there? `now` in seconds since the epoch."""
+        if self._keys is None or self._taken is None:
+            return False
+        return now - self._taken[0] / 1e9 < self._stale_s
+
     def knows(self, address: bytes) -> bool:
         """Is there such a recipient? A `+tag` behind the name is the name's (Exchange Online delivers it so)."""
-        keys = self._keys
-        if keys is None or not keys.isdisjoint(keys_of(address)):
+        keys = self._keys or _NOBODY
+        if not keys.isdisjoint(keys_of(address)):
             return True
         local, _, domain = address.lower().rpartition(b"@")
         name, plus, _ = local.partition(b"+")

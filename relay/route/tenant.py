@@ -1,7 +1,17 @@
 """The tenant: which recipients are inside of it. All others are external, and counted as such."""
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
+
+
+class Unknown(Enum):
+    """What becomes of mail to the inside while it is not known who there is."""
+
+    ACCEPT = "accept"
+    """A mail that is bounced later is better than one lost now."""
+    REFUSE = "refuse"
+    """For now: whoever sends tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +23,13 @@ class Tenant:
 
     recipients_file: Path | None = None
     """Who there is inside; None: nobody has said."""
+    recipients: Path | None = None
+    """Likewise, a list that is made of the tenant's directory; who is on either is there."""
+    recipients_refresh_s: float = 1_800.0
+    """How often that one is made anew."""
+    recipients_stale_s: float = 86_400.0
+    """From this age on nobody goes by it."""
+    recipients_unknown: Unknown = Unknown.ACCEPT
 
     def is_inside(self, address: bytes) -> bool:
         """Whether a recipient is one of the tenant's own; of no domain, nobody is."""

@@ -1,6 +1,7 @@
-"""Microsoft Graph, as far as the message trace goes: what the tenant has taken, a while after it took it.
+"""Microsoft Graph: the message trace, which shows a while later what the tenant has taken, and the directory.
 
     GET /v1.0/admin/exchange/tracing/messageTraces?$filter=…&$top=…&$skiptoken=…
+    GET /v1.0/users, /v1.0/groups, /v1.0/contacts
 
 Tokens are checked as Graph checks them: signature, audience, end, tenant, role. A row comes
 `trace_latency` after its mail; 100 requests in 5 minutes are a tenant's, the next is 429.
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote
 
+from relay.simulator import directory
+from relay.simulator.directory import Directory
 from relay.simulator.fault import Faults
 from relay.simulator.http import Request, Response
 from relay.simulator.ledger import Kept, Ledger
@@ -29,6 +32,7 @@ DEFAULT_SPAN_S = 48 * 3600.0
 SPAN_MAX_S = 10 * 86_400.0
 AGE_MAX_S = 90 * 86_400.0
 TOP_DEFAULT, TOP_MAX = 1_000, 5_000
+DIRECTORY_TOP_MAX = 999
 _CLAUSE = re.compile(r"(\w+) (eq|ge|le) (?:'((?:[^']|'')*)'|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ))(?: and |$)")
 _OF_A_ROW = {"messageId": "messageId", "recipientAddress": "recipientAddress", "senderAddress": "senderAddress",
              "status": "status"}  # fmt: skip
@@ -59,6 +63,7 @@ class Graph:
         key: TokenKey,
         faults: Faults,
         ledger: Ledger,
+        directory: Directory,
     ) -> None:
         """`is_missing`: an address inside does not exist; mail to it has failed."""
         self.base = ""
@@ -70,6 +75,7 @@ class Graph:
         self._key = key
         self._faults = faults
         self._ledger = ledger
+        self._directory = directory
         self._window = Window(limits.trace_requests, REQUESTS_PER_S)
 
     def answer(self, request: Request, now: float) -> Response | str:
@@ -80,13 +86,17 @@ class Graph:
             if strike.action != "reply":
                 return strike.action
             return _error(503, "ServiceUnavailable", strike.reply.decode())
-        refusal = self._unauthorized(request.authorization, now)
+        collection = request.path.removeprefix(PREFIX)
+        role = directory.ROLE if collection in directory.COLLECTIONS else ROLE
+        refusal = self._unauthorized(request.authorization, role, now)
         if refusal is not None:
             return refusal
-        if request.path != TRACES:
+        if role == ROLE and request.path != TRACES:
             return _error(404, "ResourceNotFound", "Resource not found for the segment.")
         if request.method != "GET":
             return _error(405, "Request_BadRequest", "Specified HTTP method is not allowed.")
+        if role == directory.ROLE:
+            return self._entries(collection, request.query)
         if not self._window.fits(now):
             wait_s = max(1, round(self._window.free_at(now) - now))
             return Response(
@@ -99,7 +109,7 @@ class Graph:
         except BadFilter as error:
             return _error(400, "BadRequest", str(error))
 
-    def _unauthorized(self, authorization: str, now: float) -> Response | None:
+    def _unauthorized(self, authorization: str, role: str, now: float) -> Response | None:
         scheme, _, token = authorization.partition(" ")
         claims = self._key.read(token) if scheme.lower() == "bearer" else None
         if claims is None:
@@ -114,11 +124,25 @@ class Graph:
             return _error(
                 401, "InvalidAuthenticationToken", "Access token validation failure. Invalid audience."
             )
-        if claims.appid not in self._applications or ROLE not in claims.roles:
+        if claims.appid not in self._applications or role not in claims.roles:
             return _error(
                 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
             )
         return None
+
+    def _entries(self, collection: str, query: str) -> Response:
+        options = {name: values[0] for name, values in parse_qs(query, max_num_fields=20).items()}
+        try:
+            top, skip = _number(options, "$top", 100), _number(options, "$skiptoken", 0)
+        except BadFilter as error:
+            return _error(400, "Request_BadRequest", str(error))
+        entries, has_more = self._directory.page(collection, min(max(top, 1), DIRECTORY_TOP_MAX), skip)
+        body: dict[str, object] = {"value": entries}
+        if has_more:
+            body["@odata.nextLink"] = (
+                f"{self.base}{PREFIX}{collection}?$top={top}&$skiptoken={skip + len(entries)}"
+            )
+        return Response(200, body)
 
     def _traces(self, query: str, now: float) -> Response:
         options = {name: values[0] for name, values in parse_qs(query, max_num_fields=20).items()}

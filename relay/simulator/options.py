@@ -70,6 +70,10 @@ class TenantTable(Table):
     """Accepted domains; every other recipient is outside."""
     missing: Many[Address] = ("missing@contoso.example",)
     """Addresses inside that do not exist; every other one does."""
+    people: Many[Address] = ()
+    """Addresses that the directory shows as users, besides the mailboxes."""
+    groups: Many[Address] = ()
+    """And as groups."""
     smtp_auth: bool = True
     """False is SmtpClientAuthenticationDisabled for the organisation."""
     basic_auth: bool = True
@@ -101,7 +105,7 @@ class ApplicationTable(Table):
     """Empty: the one that is made and written to the folder."""
     certificates: Many[str] = ()
     """PEM files; an assertion signed with a key of one of them is taken."""
-    roles: Many[str] = ("SMTP.SendAsApp", "Mail.Send", "ExchangeMessageTrace.Read.All")
+    roles: Many[str] = ("SMTP.SendAsApp", "Mail.Send", "ExchangeMessageTrace.Read.All", "Directory.Read.All")
     mailboxes: Many[Address] | None = None
     """Those it may log in to; left out: all."""
 

@@ -19,6 +19,7 @@ from relay.simulator import graph, report
 from relay.simulator.authority import Authority
 from relay.simulator.connection import Connection, Shared
 from relay.simulator.control import PREFIX, Control
+from relay.simulator.directory import Directory
 from relay.simulator.fault import Faults
 from relay.simulator.folder import Folder
 from relay.simulator.graph import Graph
@@ -70,7 +71,7 @@ class Simulator:
         )
         self.graph = Graph(
             file.tenant.id, self.tenant.is_missing, self._applications, file.limits, self._key, self.faults,
-            self.ledger,
+            self.ledger, Directory(file.tenant, file.mailbox),
         )  # fmt: skip
         self._control = Control(self.ledger, self.tenant, self.faults, self.pace, self.report)
         self._web = Web(self._answer)

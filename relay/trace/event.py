@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from msgspec import UNSET, UnsetType
 
+from relay.trace.directory_event import DirectoryRead as DirectoryRead
+from relay.trace.directory_event import DirectoryUnavailable as DirectoryUnavailable
 from relay.trace.doubt_event import TraceAsked as TraceAsked
 from relay.trace.doubt_event import TraceUnavailable as TraceUnavailable
 from relay.trace.event_kind import Kind
@@ -788,6 +790,8 @@ Event = (
     | LogDropped
     | TraceAsked
     | TraceUnavailable
+    | DirectoryRead
+    | DirectoryUnavailable
 )
 
 Record = Callable[[Event], None]

@@ -35,6 +35,7 @@ COUNTERS = {
     "recipients_suppressed": "Addresses that failed for good, for which no mail is taken for a time.",
     "trace_questions": "Questions to Microsoft's message trace that settled nothing yet.",
     "trace_failures": "Times the message trace began not to answer.",
+    "directory_failures": "Times the tenant's directory began not to be readable.",
     "records_quarantined": "Damaged spool records moved aside.",
     "history_dropped": "Steps that the history does not have, because its disk was too slow or failed.",
 }

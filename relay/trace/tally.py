@@ -132,6 +132,9 @@ class Tally:
         if event.decision != "retry":
             self._add_labelled("uncertain_held", event.route)
 
+    def _directory_unavailable(self, event: events.DirectoryUnavailable) -> None:
+        self._add("directory_failures")
+
     def _trace_asked(self, event: events.TraceAsked) -> None:
         self._add("trace_questions")
 
@@ -229,6 +232,7 @@ class Tally:
         events.Reported: _reported,
         events.RecipientSuppressed: _suppressed,
         events.Uncertain: _uncertain,
+        events.DirectoryUnavailable: _directory_unavailable,
         events.TraceAsked: _trace_asked,
         events.TraceUnavailable: _trace_unavailable,
         events.Steered: _steered,

@@ -12,6 +12,7 @@ from relay.config.configuration import Configuration
 from relay.message.uncertain import Then, Uncertain
 from relay.process import assignment
 from relay.route.oauth import ClientSecret
+from relay.route.tenant import Unknown
 from tests.config.test_oauth import INSIDE, LEAST
 from tests.config.test_read import Folder
 from tests.process.test_assignment import TOLD
@@ -90,6 +91,17 @@ def test_who_is_asked_survives_the_way_to_the_deliverer(folder: Folder) -> None:
             LEAST + 'host = "h.example"\nuncertain_then = "fail"\n',
             "route[0].uncertain_then: goes with uncertain_after",
         ),
+        (LEAST + 'host = "h.example"\n[tenant]\nrecipients = "graph"\n' + GRAPH, "tenant.recipients: "),
+        (LEAST + 'host = "h.example"\n' + INSIDE + 'recipients = "graph"\n', "needs a [graph] table"),
+        (
+            LEAST
+            + 'host = "h.example"\n'
+            + INSIDE
+            + 'recipients = "graph"\nrecipients_stale = "10m"\n'
+            + GRAPH,
+            "must be longer than recipients_refresh",
+        ),
+        (LEAST + 'host = "h.example"\n' + INSIDE + 'recipients_refresh = "5s"\n', "must be at least 60"),
         (
             ASKING + 'uncertain_after = "1h"\nuncertain_then = "retry"\n' + INSIDE + GRAPH,
             "must be more than graph.trace_absent_after",
@@ -112,8 +124,18 @@ def test_a_rule_of_a_route_that_keeps_nothing_is_warned_of(folder: Folder) -> No
     assert any('the route says "retry"' in each for each in warnings)
 
 
+def test_the_directory_becomes_a_list_beside_the_spool(folder: Folder) -> None:
+    keys = 'recipients = "graph"\nrecipients_unknown = "refuse"\nrecipients_refresh = "10m"\n'
+    tenant = read(folder, LEAST + 'host = "h.example"\n' + INSIDE + keys + GRAPH).tenant
+    assert tenant.recipients == folder.path / "spool/recipients.list"
+    assert (tenant.recipients_refresh_s, tenant.recipients_stale_s) == (600, 86_400)
+    assert tenant.recipients_unknown is Unknown.REFUSE
+    assert read(folder, LEAST + 'host = "h.example"\n' + INSIDE).tenant.recipients is None
+
+
 def test_the_words_are_those_of_the_code() -> None:
     assert typing.get_args(value.ThenWord) == tuple(each.value for each in Then)
+    assert typing.get_args(value.UnknownWord) == tuple(each.value for each in Unknown)
 
 
 def test_the_example_of_the_documentation_is_good(folder: Folder, tmp_path: Path) -> None:

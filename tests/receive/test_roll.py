@@ -8,7 +8,7 @@ import pytest
 from relay.errors import ConfigurationError
 from relay.receive.roll import Roll, load
 from relay.route.route import Route
-from relay.route.tenant import Tenant
+from relay.route.tenant import Tenant, Unknown
 from relay.trace.event import RecipientsRead
 from tests.receive.harness import Client as Wire
 from tests.receive.harness import House, house, run, until
@@ -37,7 +37,7 @@ LIST = b"\xef\xbb\xbf# who there is\r\nBob@contoso.com\r\n\r\nsales.contoso.com 
 )
 def test_who_is_known(tmp_path: Path, address: bytes, is_known: bool) -> None:
     roll = Roll(tmp_path / "list")
-    assert roll.knows(address), "nobody has said who there is"
+    assert not roll.is_current(0.0), "nobody has said who there is"
     roll.path.write_bytes(LIST)
     roll.put(load(roll.path))
     assert roll.knows(address) is is_known
@@ -129,6 +129,43 @@ def test_without_a_list_nobody_is_refused(tmp_path: Path) -> None:
             assert await rcpt(h, b"eve@contoso.com") == [b"250 2.1.5"]
             (event,) = [each for each in h.events if isinstance(each, RecipientsRead)]
             assert (event.recipients, event.level) == (0, "error")
+
+    run(main)
+
+
+@pytest.mark.parametrize("unknown", Unknown)
+def test_while_nobody_knows_who_there_is_mail_is_taken_or_put_off_as_chosen(
+    tmp_path: Path, unknown: Unknown
+) -> None:
+    async def main() -> None:
+        listed, made = tmp_path / "file", tmp_path / "recipients.list"
+        listed.write_bytes(b"dynamic.group@contoso.com\n")
+        tenant = Tenant(
+            ("contoso.com",), listed, made, recipients_stale_s=86_400.0, recipients_unknown=unknown
+        )
+        async with house(routes=(Route("world", ("mx.example",)),), tenant=tenant) as h:
+            asked = (
+                b"bob@contoso.com",
+                b"dynamic.group@contoso.com",
+                b"eve@else.example",
+                b"postmaster@contoso.com",
+            )
+            ok, missing = b"250 2.1.5", b"550 5.1.1"
+            open_ = ok if unknown is Unknown.ACCEPT else b"451 4.4.3"
+            assert await rcpt(h, *asked) == [open_, ok, ok, ok]
+
+            async def look(reads: int) -> None:
+                h.receiver.sweep()
+                h.receiver.sweep()
+                await until(lambda: sum(isinstance(each, RecipientsRead) for each in h.events) == reads)
+
+            _replace(made, b"alice@contoso.com\n")
+            await look(3)
+            assert await rcpt(h, *asked, b"alice@contoso.com") == [missing, ok, ok, ok, ok]
+            # It was made long ago: nobody goes by whom it does not name, and whom it names is there.
+            os.utime(made, (1, 1))
+            await look(4)
+            assert await rcpt(h, *asked, b"alice@contoso.com") == [open_, ok, ok, ok, ok]
 
     run(main)
 

@@ -1,6 +1,7 @@
 """The whole relay, as processes, asks the simulator's message trace about mails whose reply was lost."""
 
 import json
+import smtplib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.process.relay import running as relay_running
 from tests.process.relay import wait_until
-from tests.simulator.office import INSIDE
+from tests.simulator.office import INSIDE, ORDERS
 from tests.simulator.test_relay import Command, configuration, delivered, send, simulating
 
 pytest.importorskip("msal", reason="msal is not installed (pip install msal)")
@@ -83,6 +84,24 @@ def test_without_the_permission_what_is_in_doubt_is_kept_and_why_is_told(tmp_pat
         assert "4 mails settled" in settled.stdout
         assert command(tmp_path, "queue", "list").stdout == "No such mail waits.\n"
         assert relay.stop() == 0
+
+
+def test_who_is_not_in_the_directory_is_refused_at_rcpt(tmp_path: Path) -> None:
+    people = '[tenant]\npeople = ["bob@contoso.example"]\ngroups = ["all@contoso.example"]\n'
+    with simulating(tmp_path, people) as simulator:
+        text = asking(simulator).replace(
+            "[tenant]\n", '[tenant]\nrecipients = "graph"\nrecipients_unknown = "refuse"\n'
+        )
+        with relay_running(tmp_path, text) as relay:
+            wait_until(lambda: any(each["recipients"] for each in relay.events("recipients_read")))
+            [told] = relay.events("directory_read")
+            assert told["addresses"] == 7
+            with smtplib.SMTP(*relay.address, timeout=20) as smtp:
+                smtp.ehlo()
+                smtp.mail(ORDERS)
+                asked = ("bob@contoso.example", "all@contoso.example", ORDERS, "eve@contoso.example")
+                assert [smtp.rcpt(each)[0] for each in asked] == [250, 250, 250, 550]
+            assert relay.stop() == 0
 
 
 def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":

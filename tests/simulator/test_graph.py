@@ -13,11 +13,12 @@ from relay.identity.message_trace import Found, MessageTrace, Traced
 from relay.identity.token import fetch
 from relay.identity.token_cache import TokenCache
 from relay.route.oauth import Application, ClientSecret
+from relay.simulator.directory import Directory
 from relay.simulator.graph import TRACES, Graph
 from relay.simulator.http import Request, Response, encode
 from relay.simulator.simulator import Simulator
 from tests.fakes.loop import in_loop
-from tests.simulator.office import INSIDE, KEY, NEWS, NOW, ORDERS, OUTSIDE, Office
+from tests.simulator.office import INSIDE, KEY, MAILBOXES, NEWS, NOW, ORDERS, OUTSIDE, Office
 from tests.simulator.running import client, running
 
 SCOPE = "https://graph.microsoft.com/.default"
@@ -32,7 +33,7 @@ class Desk:
         applications = {self.office.application.client_id: self.office.application}
         self.graph = Graph(
             tenant.id, self.office.tenant.is_missing, applications, self.office.file.limits, KEY,
-            self.office.faults, self.office.ledger,
+            self.office.faults, self.office.ledger, Directory(tenant, MAILBOXES),
         )  # fmt: skip
         self.graph.base = "https://127.0.0.1:1443"
         talk = self.office.logged_in()
@@ -159,7 +160,7 @@ def test_more_than_a_hundred_in_five_minutes_are_429_with_the_time_to_wait() -> 
 
 
 def test_other_paths_and_methods_are_not_there() -> None:
-    assert Desk().ask(path="/v1.0/users").status == 404
+    assert Desk().ask(path="/v1.0/devices").status == 404
     assert Desk().ask(method="POST").status == 405
 
 
@@ -171,6 +172,27 @@ def test_faults_strike_it() -> None:
     desk.office.fault(step="graph", action="reset")
     request = Request("GET", TRACES, "", b"", f"Bearer {desk.token()}")
     assert desk.graph.answer(request, desk.office.now) == "reset"
+
+
+def test_the_directory_shows_mailboxes_people_and_groups_in_pages() -> None:
+    desk = Desk()
+    users = body(desk.ask(path="/v1.0/users"))["value"]
+    assert [each["mail"] for each in users] == [each.address for each in MAILBOXES]
+    assert list(users[0]["proxyAddresses"]) == [f"SMTP:{ORDERS}", "smtp:sales@contoso.example"]
+    first = body(desk.ask(path="/v1.0/users", query="&$top=2"))
+    assert len(first["value"]) == 2 and "$skiptoken=2" in str(first["@odata.nextLink"])
+    assert (
+        body(desk.ask(path="/v1.0/groups"))["value"] == body(desk.ask(path="/v1.0/contacts"))["value"] == []
+    )
+    assert desk.ask(path="/v1.0/users", query="&$top=x").status == 400
+
+
+def test_the_directory_wants_a_role_of_its_own() -> None:
+    desk = Desk()
+    only_trace = desk.token(roles=("ExchangeMessageTrace.Read.All",))
+    assert desk.ask(path="/v1.0/users", token=only_trace).status == 403
+    assert desk.ask(token=only_trace).status == 200
+    assert desk.ask(path="/v1.0/users", token=desk.token(roles=("Directory.Read.All",))).status == 200
 
 
 def message_trace(simulator: Simulator, secret: str = "") -> MessageTrace:

@@ -39,6 +39,8 @@ EVERY_EVENT: list[events.Event] = [
     events.Unreported(id="A", sender="a", reason="no way"),
     events.Uncertain(id="A", route="r", host="h", reason="lost", decision="hold"),
     events.TraceAsked(id="A", route="r", said="not yet"),
+    events.DirectoryRead(addresses=3, seconds=0.1),
+    events.DirectoryUnavailable(reason="no token", age_seconds=-1.0),
     events.TraceUnavailable(reason="no token"),
     events.ConnectionOpened(route="r", host="h", tls="", seconds=0.1),
     events.ConnectionFailed(route="r", host="h", reason="refused"),
