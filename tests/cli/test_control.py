@@ -202,6 +202,14 @@ def test_an_order_that_did_not_do_all_says_what_to_do() -> None:
     assert queue_act.sentences("hold", Count(looked_at=4)) == ["No such mail waits; 4 mails looked at."]
 
 
+def test_who_is_told_of_what_was_cancelled_is_said() -> None:
+    lines = queue_act.sentences("cancel", Count(9, 8, 8, 8, told=8), is_told=True)
+    assert lines == ["8 mails cancelled (8 recipients).", "Their senders get reports."]
+    lines = queue_act.sentences("cancel", Count(9, 8, 8, 8, told=5), is_told=True)
+    assert "Of 5 mails the sender gets a report" in lines[1] and "digest" in lines[1]
+    assert queue_act.sentences("settle", Count(3, 2, 2, 2)) == ["2 mails settled (2 recipients)."]
+
+
 def test_why_names_a_few_recipients_and_counts_the_rest() -> None:
     names = tuple(f"{n}@x.test" for n in range(8))
     reason = Reason("deferred", "put off", "r", names, since=90.0, until=3700.0, todo="retry")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.cli import trace_words
 from relay.message.queue_id import parse_id
 from relay.trace import event as events
 from relay.trace.history import database, writer
@@ -107,6 +108,7 @@ def test_what_failed_and_who_was_told_so_is_there(telling: Telling) -> None:
         ("retry", "waiting"),
         ("cancel", "cancelled"),
         ("rebind", "deferred"),
+        ("not arrived", "waiting"),
     ],
 )
 def test_an_order_is_a_step_and_what_was_delivered_stays_so(telling: Telling, do: str, stands: str) -> None:
@@ -123,6 +125,28 @@ def test_an_order_is_a_step_and_what_was_delivered_stays_so(telling: Telling, do
         ("steered", "y@e.net", f"{do}, by anna (uid 1000): asked for it"),
     ]
     assert telling.find(outcome=State.CANCELLED) == ([mail.id] if do == "cancel" else [])
+
+
+def test_what_was_held_for_its_lost_reply_stands_where_it_was_settled(telling: Telling) -> None:
+    mail = telling.queued("x@e.net", "y@e.net", "z@e.net")
+    telling.write(mail, events.Uncertain(mail.id, "r", "h", "lost", "hold"))
+    for each, do in (("x@e.net", "arrived"), ("y@e.net", "given up"), ("z@e.net", "not arrived")):
+        telling.write(telling.held(mail, each), events.Steered(mail.id, do, (each,), "anna"))
+    telling.write(
+        events.Delivered(mail.id, ("x@e.net",), "r", "", "settled as arrived by anna", 1, 9.0),
+        events.Failed(
+            mail.id, ("y@e.net",), "r", "", "settled as given up by anna", 1, "nobody wants to know"
+        ),
+    )
+    [found] = telling.read()
+    assert {each.address: each.outcome for each in found.recipients} == {
+        "x@e.net": "delivered",
+        "y@e.net": "failed",
+        "z@e.net": "waiting",
+    }
+    told = [line for _, line, _ in trace_words.steps(found)]
+    assert "settled for x@e.net (r): it has arrived" in told
+    assert "failed for y@e.net (r): it is given up" in told
 
 
 def test_a_mail_that_was_told_twice_or_late_is_there_once(telling: Telling) -> None:
