@@ -271,6 +271,10 @@ class Pool:
         """Somebody says that what was in its way is mended: no pause before the next connection."""
         self.paused_until, self.pause_reason, self._failures = 0.0, "", 0
 
+    def logs_in_again(self, connection: Connection, reply: Reply) -> bool:
+        """Whether the session after this one has another token to try."""
+        return self._opener.logs_in_again(connection, reply)
+
     def use_ipv4(self) -> None:
         """The next hop wants it."""
         self._opener.use_ipv4()
