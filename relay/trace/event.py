@@ -6,19 +6,21 @@ Events never hold a secret, and of a mail's content only its Message-ID.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
-Level = Literal["debug", "info", "warning", "error"]
+from relay.trace.event_kind import Kind
+from relay.trace.event_kind import Level as Level
+from relay.trace.webhook_event import (
+    WebhookFailed,
+    WebhookGap,
+    WebhookLag,
+    WebhookMoved,
+    WebhookSent,
+    WebhookTrouble,
+)
 
-
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
-class _Event(Struct, frozen=True, tag_field="event", tag=_snake):
-    pass
+_Event = Kind
 
 
 class SessionRefused(_Event, frozen=True):
@@ -229,6 +231,8 @@ class Failed(_Event, frozen=True):
     """Who has been told, or why nobody."""
     identity: str = ""
     session: str = ""
+    is_expired: bool = False
+    """What was said last may still pass, but the mail is too old."""
     level: Level = "error"
 
 
@@ -790,6 +794,12 @@ Event = (
     | CertificateReloaded
     | CertificateRefused
     | LogDropped
+    | WebhookSent
+    | WebhookFailed
+    | WebhookGap
+    | WebhookMoved
+    | WebhookTrouble
+    | WebhookLag
 )
 
 Record = Callable[[Event], None]

@@ -181,7 +181,7 @@ def _hours(span: Span, accepted: Counter[int], steps: Steps) -> list[Hour]:
         if 0 <= hour - first < len(hours):
             hours[hour - first].accepted = number
     for (hour, event, _), number in steps.items():
-        word = State(event).word
+        word = State.FAILED.word if event == State.EXPIRED else State(event).word
         if word in ("delivered", "deferred", "held", "failed"):
             setattr(hours[hour - first], word, getattr(hours[hour - first], word) + number)
     return hours
@@ -192,7 +192,7 @@ def _refusals(connection: Connection, times: tuple[int, int]) -> list[Refusal]:
     rows = connection.execute(
         "SELECT t.text, parts, n, people, last FROM (SELECT text AS number, max(parts) AS parts, count(*) AS n, "
         "count(DISTINCT person) AS people, max(time) AS last FROM steps WHERE time BETWEEN ? AND ? "
-        f"AND event IN ({State.DEFERRED:d}, {State.HELD:d}, {State.FAILED:d}) "
+        f"AND event IN ({State.DEFERRED:d}, {State.HELD:d}, {State.FAILED:d}, {State.EXPIRED:d}) "
         "GROUP BY text ORDER BY n DESC LIMIT ?) JOIN texts t ON t.id = number ORDER BY n DESC",
         (*times, TOP),
     )
