@@ -12,6 +12,7 @@ from relay.cli.client_rows import client_rows
 from relay.cli.dkim_rows import dkim_rows
 from relay.cli.login_rows import login_rows
 from relay.cli.spoofing_rows import spoofing_rows
+from relay.cli.webhook_rows import webhook_rows
 from relay.config.configuration import Configuration
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
@@ -90,6 +91,7 @@ def in_force(configuration: Configuration) -> list[Row]:
     if configuration.audit is not None:
         rows += _rows("audit", configuration.audit, ("key",))
         rows += [("audit.key", "is set" if configuration.audit.key else "(none)")]
+    rows += webhook_rows(configuration.webhooks)
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows

@@ -25,6 +25,7 @@ from relay.config.route import build_routes
 from relay.config.spoofing import build_spoofing
 from relay.config.spool_key import build_keys
 from relay.config.value import endpoint
+from relay.config.webhook import Around, build_webhooks
 from relay.deliver.options import DelivererOptions
 from relay.identity import expiry
 from relay.receive.options import HEAD_BYTES, Limits
@@ -56,13 +57,14 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     tenant = build_tenant(found, file.tenant)
     clients = build_clients(found, file.client, relay.clients_file, routes, tenant)
     check_named(found, routes, clients)
+    history = _history(found, file, spool.path)
     return Configuration(
         path=path,
         relay=relay,
         spool=spool,
         limits=limits,
         deliverer=given(deliverer, file.deliver),
-        history=_history(found, file, spool.path),
+        history=history,
         listeners=build_listeners(found, file.listener, clients),
         routes=routes,
         report=build_report(found, file.relay.hostname, file.report, routes),
@@ -76,6 +78,9 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         spoofing=build_spoofing(found, file.spoofing, tenant),
         brakes=build_brakes(file.brakes),
         audit=build_audit(found, file.audit),
+        webhooks=build_webhooks(
+            found, file.webhook, Around(relay.hostname, spool.path, history, routes, clients)
+        ),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

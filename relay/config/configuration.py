@@ -15,6 +15,7 @@ from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
 from relay.trace.history.options import HistoryOptions
+from relay.webhook.options import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ class Configuration:
     brakes: BrakeOptions = field(default_factory=BrakeOptions)
     audit: AuditOptions | None = None
     """None: nothing is recorded."""
+    webhooks: Webhooks | None = None
+    """None: there are none."""
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

@@ -43,6 +43,7 @@ from relay.config.value import (
     TlsWord,
     UncertainWord,
 )
+from relay.config.webhook_table import WebhookTable
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -252,6 +253,7 @@ class File(Table):
     client: list[ClientTable] = Field(default_factory=list)
     spoofing: SpoofingTable = SpoofingTable()
     audit: AuditTable | None = None
+    webhook: list[WebhookTable] = Field(default_factory=list)
 
 
 TABLES: dict[str, type[Table]] = {
@@ -278,4 +280,5 @@ TABLES: dict[str, type[Table]] = {
     "client": ClientTable,
     "spoofing": SpoofingTable,
     "audit": AuditTable,
+    "webhook": WebhookTable,
 }

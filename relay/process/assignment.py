@@ -25,6 +25,7 @@ from relay.route.route import Route, Withheld
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
 from relay.trace.history.options import HistoryOptions
+from relay.webhook.options import Webhooks
 
 
 class InheritedListener(Struct, frozen=True):
@@ -73,6 +74,8 @@ class Assignment(Struct, frozen=True):
     """Told to the deliverer, where one is kept."""
     audit: AuditOptions | None = None
     """None: this process records nothing."""
+    webhooks: Webhooks | None = None
+    """With their secrets, for their process alone."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

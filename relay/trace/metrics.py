@@ -65,6 +65,11 @@ LABELLED = {
     "clients_braked": ("reason", "Times that a client began to be held back or banned."),
     "signing_failures": ("domain", "Mails that DKIM should sign and could not."),
     "processes_ended": ("role", "Child processes that ended."),
+    "webhook_requests": ("webhook", "Attempts to tell a batch."),
+    "webhook_requests_failed": ("webhook", "Of these, what a receiver did not take."),
+    "webhook_events": ("webhook", "Events that a receiver took, counted each time."),
+    "webhook_gaps": ("webhook", "Times that the history had lost steps before they were told."),
+    "webhook_missing_steps": ("webhook", "These steps, where their number is known."),
 }
 HISTOGRAMS = {
     "accept_seconds": "From the end of the data to the end of the commit.",
@@ -91,6 +96,9 @@ LABELLED_GAUGES = {
     "credential_expiry_timestamp_seconds": (
         "credential", "When a secret or a certificate ends, in seconds since the epoch."
     ),
+    "webhook_lag_steps": ("webhook", "Steps of the history that a webhook has not come to."),
+    "webhook_lag_seconds": ("webhook", "Age of the first event that a receiver has not taken."),
+    "webhook_failures": ("webhook", "Attempts in a row that failed."),
 }  # fmt: skip
 
 
