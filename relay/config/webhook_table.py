@@ -59,6 +59,6 @@ class WebhookTable(Table):
     batch_size: Annotated[int, Field(ge=1, le=1_000)] | None = None
     pause: Annotated[Seconds, Field(ge=0.1, le=3_600)] | None = None
     timeout: Annotated[Seconds, Field(ge=1, le=120)] | None = None
-    retry_first: Annotated[Seconds, Field(ge=1)] | None = None
+    retry_first: Annotated[Seconds, Field(ge=0.1)] | None = None
     retry_max: Annotated[Seconds, Field(ge=1, le=86_400)] | None = None
     ca_file: Text | None = None
