@@ -16,6 +16,7 @@ from relay.receive.options import Limits
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
 from relay.trace.history.options import HistoryOptions
+from relay.webhook.options import WebhookOptions
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
@@ -28,6 +29,7 @@ OPTIONS = {
     "report": ReportOptions,
     "brakes": BrakeOptions,
     "history": HistoryOptions,
+    "webhook": WebhookOptions,
 }
 LIMIT_ROW = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,]+)(?: [a-z ]+)? \|", re.MULTILINE)
 
