@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="history-") as name:
         folder = options.folder or Path(name)
-        found = {"machine": facts(folder)} | _fill(folder, options.steps) | _ask(folder / FILE)
+        found = {"machine": facts(folder)} | fill(folder, options.steps) | _ask(folder / FILE)
         found |= _purge(folder)
     print(json.dumps(found, indent=2))
 
@@ -96,7 +96,8 @@ def _domain(rng: random.Random) -> str:
     return "gmail.com" if rng.random() < 0.3 else f"company{rng.randrange(50_000)}.example"
 
 
-def _fill(folder: Path, steps: int) -> dict[str, object]:
+def fill(folder: Path, steps: int) -> dict[str, object]:
+    """Write a history of so many steps; what that took."""
     writer = Writer(HistoryOptions(folder / FILE), FakeClock(END), lambda event: None)
     writer.open()
     began, made = time.perf_counter(), 0.0

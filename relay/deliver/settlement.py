@@ -251,7 +251,7 @@ class Settlement:
                 )
         if outcome.failed and told is not None:
             for is_expired in (False, True):
-                failed = [i for i in outcome.failed if outcome.failures[i].is_expired is is_expired]
+                failed = [i for i in outcome.failed if _is_expired(outcome, i) is is_expired]
                 for reply, names in _by_reply(work, failed):
                     self._record(
                         trace.Failed(
@@ -259,6 +259,11 @@ class Settlement:
                             via.identity, via.session, is_expired,
                         )
                     )  # fmt: skip
+
+
+def _is_expired(outcome: Outcome, index: int) -> bool:
+    failure = outcome.failures.get(index)
+    return failure is not None and failure.is_expired
 
 
 def _acceptance(work: Work) -> Acceptance:

@@ -26,6 +26,8 @@ LOCK = "webhooks"
 LOCK_POLL_S = 0.05
 READY_WITHIN_S = 10.0
 """A predecessor needs `END_WITHIN_S`; whatever holds the lock for longer, mail does not wait for it."""
+BEGIN_WITHIN_S = 5.0
+"""To find where each has got to: milliseconds, unless the disk is stuck; the relay does not wait for that."""
 END_WITHIN_S = 3.0
 """For attempts that are under way; one that is cut off is made again by the next process."""
 RESOLVERS = 4
@@ -62,14 +64,14 @@ async def _tell(life: Life, told: Webhooks, executor: ThreadPoolExecutor) -> Non
         Webhook(told, options, HttpPost(options), in_thread, life.record, life.clock, random.random)
         for options in told.hooks
     ]
-    for hook in hooks:
-        await hook.begin()
+    begun = [asyncio.ensure_future(hook.begin()) for hook in hooks]
+    await asyncio.wait(begun, timeout=BEGIN_WITHIN_S)
     life.ready(f"{len(hooks)} webhooks")
     end = asyncio.Event()
-    tasks = [asyncio.ensure_future(hook.run(end)) for hook in hooks]
+    tasks = [asyncio.ensure_future(_live(*each, end)) for each in zip(hooks, begun, strict=True)]
     await asyncio.wait((life.end, *tasks), return_when=asyncio.FIRST_COMPLETED)
     end.set()
-    _, late = await asyncio.wait(tasks, timeout=END_WITHIN_S)
+    _, late = await asyncio.wait(tasks, timeout=min(END_WITHIN_S, life.told.drain_s / 2))
     for task in late:
         task.cancel()
     ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -80,6 +82,11 @@ async def _tell(life: Life, told: Webhooks, executor: ThreadPoolExecutor) -> Non
             raise failed
     if life.end.done():
         life.end.result()
+
+
+async def _live(hook: Webhook, begun: asyncio.Future[None], end: asyncio.Event) -> None:
+    await begun
+    await hook.run(end)
 
 
 async def _hold(life: Life) -> Lock | None:

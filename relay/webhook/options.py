@@ -27,7 +27,7 @@ class WebhookOptions:
     clients: tuple[str, ...] = ()
     """Steps of mail of these clients only; empty: of all mail."""
     batch_size: int = 100
-    """Events told at once, some 60 KB."""
+    """Events told at once, some 75 KB."""
     pause_s: float = 1.0
     """Between two looks at the history, unless a batch was full: what happens meanwhile is told together."""
     timeout_s: float = 20.0
