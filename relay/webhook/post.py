@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from relay import tls
-from relay.errors import RelayError
+from relay.errors import ConfigurationError, RelayError
 from relay.webhook.body import CONTENT_TYPE
 from relay.webhook.options import WebhookOptions
 
@@ -79,11 +79,18 @@ class HttpPost:
         self._url = options.url
         self._host = urlsplit(options.url).hostname or ""
         self._within_s = options.timeout_s
-        self._transport = httpx.AsyncHTTPTransport(
-            verify=tls.client_context(ca_file=options.ca_file),
-            proxy=_proxy(options.url),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_S),
-        )
+        context = tls.client_context(ca_file=options.ca_file)
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_S)
+        try:
+            self._transport = httpx.AsyncHTTPTransport(
+                verify=context, proxy=_proxy(options.url), limits=limits
+            )
+        except (ValueError, ImportError, httpx.InvalidURL):
+            # Without its value: a proxy's URL may hold a password.
+            raise ConfigurationError(
+                "$HTTPS_PROXY or $HTTP_PROXY is no http:// or https:// URL of a proxy; mend it, or name the host of the "
+                "webhook in $NO_PROXY"
+            ) from None
 
     async def __call__(self, headers: Mapping[str, str], body: bytes) -> Answer:
         """The answer, whole; Unanswered says why there is none."""

@@ -137,7 +137,7 @@ class Webhook:
             position = await self._in_thread(partial(look.begun, self._told.history, from_start=False))
             self._put(position)
             await self._written()
-        self._position = position
+        self._position, self._missing_told = position, position.missing
         return position
 
     async def _look(self, position: Position) -> Look:
@@ -145,6 +145,12 @@ class Webhook:
         found = await self._in_thread(partial(look.look, self._told.history, position, self._wanted, limit))
         if found.position.is_new_history and not position.is_new_history:
             self._record(WebhookGap(self._options.name, 0, "the history was begun anew"))
+        elif found.position.cursor < position.cursor:
+            reason = (
+                "the history lost its end (a crash of the machine, or a copy that was put back), "
+                f"and goes on behind step {found.position.cursor}; what was told is not lost"
+            )
+            self._record(WebhookTrouble(self._options.name, reason))
         if found.position != position:
             self._put(found.position)
         return found
@@ -154,7 +160,8 @@ class Webhook:
         try:
             order = await self._in_thread(self._file.order)
         except PositionDamaged as error:
-            self._say(f"an order cannot be read: {error}")
+            self._say(f"an order cannot be read, and is dropped: {error}")
+            await self._in_thread(self._file.drop_order)
             order = None
         if order is None:
             return position

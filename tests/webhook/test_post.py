@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.errors import ConfigurationError
 from relay.webhook.options import WebhookOptions
 from relay.webhook.post import ANSWER_MAX_BYTES, Answer, HttpPost, Unanswered
 from tests.fakes.certificate import Authority
@@ -191,6 +192,18 @@ async def test_where_nobody_listens_the_system_says_so() -> None:
     async with HttpReceiver() as receiver:
         pass
     assert "cannot reach localhost: Connection refused" in str(await unanswered(receiver))
+
+
+@pytest.mark.parametrize("proxy", ["socks9://user:hunter2@proxy:1080", "http://proxy:port", "ftp://proxy"])
+def test_a_proxy_that_cannot_be_one_is_said_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(ConfigurationError, match=r"\$HTTPS_PROXY") as raised:
+        HttpPost(WebhookOptions("crm", "https://crm.example.com/", (b"k" * 32,)))
+    assert "hunter2" not in str(raised.value)
 
 
 @in_loop
