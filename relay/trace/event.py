@@ -11,6 +11,12 @@ from msgspec import UNSET, UnsetType
 
 from relay.trace.event_kind import Kind
 from relay.trace.event_kind import Level as Level
+from relay.trace.learning_event import DeviceAdmitted as DeviceAdmitted
+from relay.trace.learning_event import DeviceRefused as DeviceRefused
+from relay.trace.learning_event import LearningBegan as LearningBegan
+from relay.trace.learning_event import LearningEnded as LearningEnded
+from relay.trace.learning_event import SeenDropped as SeenDropped
+from relay.trace.learning_event import SeenTrouble as SeenTrouble
 from relay.trace.webhook_event import (
     WebhookFailed,
     WebhookGap,
@@ -793,6 +799,12 @@ Event = (
     | AuditHead
     | CertificateReloaded
     | CertificateRefused
+    | LearningBegan
+    | LearningEnded
+    | DeviceAdmitted
+    | DeviceRefused
+    | SeenTrouble
+    | SeenDropped
     | LogDropped
     | WebhookSent
     | WebhookFailed

@@ -34,6 +34,8 @@ COUNTERS = {
     "spool_refusals": "Times the spool began to take no new mail.",
     "recipients_suppressed": "Addresses that failed for good, for which no mail is taken for a time.",
     "records_quarantined": "Damaged spool records moved aside.",
+    "devices_admitted": "Unknown devices that the learning mode let in for the first time.",
+    "sightings_dropped": "Sightings of clients that the record does not have.",
     "history_dropped": "Steps that the history does not have, because its disk was too slow or failed.",
 }
 LABELLED = {
@@ -63,6 +65,7 @@ LABELLED = {
     "login_failures": ("reason", "Logins of clients that failed."),
     "spoofing_suspected": ("rule", "Mails that broke a rule about whose name they bear, and went on."),
     "clients_braked": ("reason", "Times that a client began to be held back or banned."),
+    "devices_refused": ("reason", "Unknown devices inside the learning networks that could not be let in."),
     "signing_failures": ("domain", "Mails that DKIM should sign and could not."),
     "processes_ended": ("role", "Child processes that ended."),
     "webhook_requests": ("webhook", "Attempts to tell a batch."),
@@ -89,6 +92,7 @@ GAUGES = {
     "suspensions": "Routes, mailboxes, campaigns and domains that somebody has suspended.",
     "history_rows": "Steps in the history.",
     "history_bytes": "Size of the history, without free pages.",
+    "learning_until_timestamp_seconds": "When the learning mode ends, in seconds since the epoch; 0: it has.",
     "spool_refusing": "1 while the spool takes no new mail.",
 }
 

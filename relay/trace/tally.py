@@ -206,6 +206,21 @@ class Tally:
         self.counts.gauges["history_rows"] = event.rows
         self.counts.gauges["history_bytes"] = event.size
 
+    def _learning_began(self, event: events.LearningBegan) -> None:
+        self.counts.gauges["learning_until_timestamp_seconds"] = event.at
+
+    def _learning_ended(self, event: events.LearningEnded) -> None:
+        self.counts.gauges["learning_until_timestamp_seconds"] = 0
+
+    def _device_admitted(self, event: events.DeviceAdmitted) -> None:
+        self._add("devices_admitted")
+
+    def _device_refused(self, event: events.DeviceRefused) -> None:
+        self._add_labelled("devices_refused", event.reason)
+
+    def _seen_dropped(self, event: events.SeenDropped) -> None:
+        self._add("sightings_dropped", event.sightings)
+
     def _webhook_sent(self, event: webhooks.WebhookSent) -> None:
         self._add_labelled("webhook_requests", event.webhook)
         self._add_labelled("webhook_events", event.webhook, event.events)
@@ -262,6 +277,11 @@ class Tally:
         events.QueueDepth: _queue_depth,
         events.HistoryDropped: _history_dropped,
         events.HistorySize: _history_size,
+        events.LearningBegan: _learning_began,
+        events.LearningEnded: _learning_ended,
+        events.DeviceAdmitted: _device_admitted,
+        events.DeviceRefused: _device_refused,
+        events.SeenDropped: _seen_dropped,
         events.ProcessEnded: _process_ended,
         webhooks.WebhookSent: _webhook_sent,
         webhooks.WebhookFailed: _webhook_failed,

@@ -66,6 +66,12 @@ EVERY_EVENT: list[events.Event] = [
     events.HistorySize(rows=10, size=4096),
     events.ProcessStarted(role="receiver-0"),
     events.ProcessEnded(role="receiver-0", status=1, restart_in=0.1),
+    events.LearningBegan(
+        networks=("10.20.0.0/24",), route="r", until="2026-12-25 00:00 UTC", at=1_798_156_800.0
+    ),
+    events.DeviceAdmitted(client="10.20.0.7", listener="l", account="learning:10.20.0.7", route="r"),
+    events.DeviceRefused(client="10.20.0.8", listener="l", reason="full"),
+    events.SeenDropped(sightings=2),
     WebhookSent(webhook="crm", id="batch_1", events=3, status=200, seconds=0.1),
     WebhookFailed(webhook="crm", reason="it answered 500", failures=2, next_attempt=9.0),
     WebhookGap(webhook="crm", steps=5, reason="purged"),
