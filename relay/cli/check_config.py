@@ -10,6 +10,7 @@ import msgspec
 
 from relay.cli.client_rows import client_rows
 from relay.cli.dkim_rows import dkim_rows
+from relay.cli.learning_rows import learning_rows
 from relay.cli.login_rows import login_rows
 from relay.cli.spoofing_rows import spoofing_rows
 from relay.cli.webhook_rows import webhook_rows
@@ -80,6 +81,7 @@ def in_force(configuration: Configuration) -> list[Row]:
     rows += spoofing_rows(configuration.spoofing)
     rows += dkim_rows(configuration.dkim, time.time())
     rows += client_rows(configuration.clients)
+    rows += learning_rows(configuration.learning, configuration.inventory)
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("brakes", configuration.brakes, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))

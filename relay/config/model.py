@@ -13,6 +13,7 @@ from relay.config.audit_table import AuditTable
 from relay.config.brakes_table import BrakesTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
+from relay.config.learning_table import InventoryTable, LearningTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
 from relay.config.match_table import MatchTable
@@ -253,6 +254,8 @@ class File(Table):
     client: list[ClientTable] = Field(default_factory=list)
     spoofing: SpoofingTable = SpoofingTable()
     audit: AuditTable | None = None
+    learning: LearningTable | None = None
+    inventory: InventoryTable = InventoryTable()
     webhook: list[WebhookTable] = Field(default_factory=list)
 
 
@@ -280,5 +283,7 @@ TABLES: dict[str, type[Table]] = {
     "client": ClientTable,
     "spoofing": SpoofingTable,
     "audit": AuditTable,
+    "learning": LearningTable,
+    "inventory": InventoryTable,
     "webhook": WebhookTable,
 }

@@ -15,6 +15,7 @@ from relay.identity.expiry import ExpiryWatch
 from relay.identity.token_cache import TokenCache
 from relay.message.queue_id import MAX_SLOTS
 from relay.process.life import Life, Unavailable, run
+from relay.receive.learning_watch import INTERVAL_S, LearningWatch
 from relay.route.oauth import OAuth
 from relay.route.table import RouteTable
 from relay.spool import lock
@@ -54,6 +55,7 @@ async def work(life: Life) -> None:
         pause_s=told.deliverer.settle_pause_s,
     )
     _watch_expiry(life)
+    _watch_learning(life)
     tokens = _tokens(life)
     deliverer = Deliverer(
         told.deliverer,
@@ -151,6 +153,21 @@ def _watch_expiry(life: Life) -> None:
 
     look()
     refresh()
+
+
+def _watch_learning(life: Life) -> None:
+    """Say that unknown devices are let in, and when that has ended: here, because there is one deliverer."""
+    options = life.told.learning
+    if options is None:
+        return
+    watch = LearningWatch(options, life.record, life.clock)
+    loop = life.end.get_loop()
+
+    def look() -> None:
+        if watch.look():
+            loop.call_later(INTERVAL_S, look)
+
+    look()
 
 
 def _boot_id() -> str:

@@ -164,6 +164,8 @@ class Plan:
             tenant=configuration.tenant,
             spoofing=configuration.spoofing,
             brakes=configuration.brakes.share(configuration.relay.receivers),
+            learning=configuration.learning,
+            inventory=configuration.inventory,
             acted_at=self._clock.now(),
             history=configuration.history if module == DELIVERER and configuration.history.enabled else None,
             credentials=configuration.credentials if module == DELIVERER else (),

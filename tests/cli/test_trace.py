@@ -22,6 +22,9 @@ from relay.trace.history.flow import Hour, Span, flow
 from relay.trace.history.mail import StepLine
 from relay.trace.history.question import Wanted
 from relay.trace.history.state import OUTCOMES
+from relay.trace.seen import store
+from relay.trace.seen.sighting import Sighting, Who
+from relay.trace.seen.store import SeenStore
 from tests.cli.test_main import Shell
 from tests.fakes.clock import FakeClock
 from tests.trace.history.sample import Telling
@@ -182,7 +185,22 @@ def test_erase_asks_and_then_does(shell: Shell, telling: Telling) -> None:
     assert done.returncode == 0 and "1 mails, 2 steps" in done.stdout
     assert telling.find(recipient="anna@example.net") == []
     again = shell.run("trace", "erase", "anna@example.net", "--yes", "--json")
-    assert json.loads(again.stdout) == {"mails": 0, "steps": 0}
+    assert json.loads(again.stdout) == {"mails": 0, "steps": 0, "senders": 0}
+
+
+def test_a_person_is_erased_from_what_was_seen_of_senders_too(shell: Shell, telling: Telling) -> None:
+    some_mails(telling)
+    path = shell.folder / "spool" / "seen.db"
+    seen = SeenStore(path, 1e9)
+    seen.add(
+        {Who("", "10.0.0.1", "nothing"): Sighting(last=time.time(), senders={"Anna@example.net"})},
+        time.time(),
+    )
+    seen.close()
+    done = shell.run("trace", "erase", "anna@example.net", "--yes")
+    assert done.returncode == 0 and "what was seen of senders (client seen): 1" in done.stdout
+    ((_, left),) = store.read(path)
+    assert left.senders == set()
 
 
 def test_the_default_command_is_put_in_and_no_other_is_touched() -> None:
