@@ -12,10 +12,12 @@ from relay.config.options import key_of
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
 from relay.receive.brake_options import BrakeOptions
+from relay.receive.learning_options import LearningOptions
 from relay.receive.options import Limits
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
 from relay.trace.history.options import HistoryOptions
+from relay.trace.seen.options import InventoryOptions
 from relay.webhook.options import WebhookOptions
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +31,8 @@ OPTIONS = {
     "report": ReportOptions,
     "brakes": BrakeOptions,
     "history": HistoryOptions,
+    "inventory": InventoryOptions,
+    "learning": LearningOptions,
     "webhook": WebhookOptions,
 }
 LIMIT_ROW = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,]+)(?: [a-z ]+)? \|", re.MULTILINE)
