@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from relay.cli import trace, trace_csv, trace_words
+from relay.cli import patience, trace, trace_csv, trace_find, trace_words
 from relay.cli.moment import length, ms_of
 from relay.cli.report_html import page
 from relay.cli.report_show import bar, by_day
 from relay.cli.trace_follow import AcceptedLine, Follower
 from relay.cli.trace_show import printable
+from relay.process.exits import Exit
 from relay.trace import event as events
+from relay.trace.history import question
 from relay.trace.history.database import reading
 from relay.trace.history.flow import Hour, Span, flow
 from relay.trace.history.mail import StepLine
@@ -99,6 +101,27 @@ def test_a_word_is_an_id_a_message_id_a_recipient_or_a_sender(shell: Shell, tell
     assert ids("--outcome", "waiting", "--limit", "1") == [mails[2].id]
     assert ids("--campaign", "May", "--since", "1h") == [mails[0].id]
     assert ids("--since", "1h", "--until", "30m") == []
+
+
+def test_words_that_nobody_said_are_looked_for_as_long_as_a_person_waits(
+    telling: Telling, shell: Shell
+) -> None:
+    some_mails(telling)
+    for more in ([], ["--all"]):
+        shown = shell.run("trace", "--reply", "nobody said that", *more)
+        assert shown.returncode == 0 and "no such mail" in shown.stdout and not shown.stderr
+
+
+def test_an_answer_that_was_cut_short_says_so(
+    telling: Telling, shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some_mails(telling)
+    monkeypatch.setattr(question, "SLICE", 1)
+    monkeypatch.setattr(patience, "for_a_moment", lambda: lambda _: False)
+    asked = trace_find.Search(reply="nobody said that")
+    assert trace_find.run(shell.folder / "relay.toml", asked, trace_find.Form.JSON, follow=False) is Exit.OK
+    shown = capsys.readouterr()
+    assert not shown.out and "--all looks through the others too" in shown.err
 
 
 def test_several_mails_are_a_table_and_none_says_so(shell: Shell, telling: Telling) -> None:

@@ -62,6 +62,9 @@ CREATE TABLE erasures (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, by TEXT NO
     mails INTEGER NOT NULL, steps INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0);
 """
 
+SERVERS = "CREATE INDEX IF NOT EXISTS steps_remote ON steps (remote, mail) WHERE remote IS NOT NULL"
+"""Of Microsoft's servers: some thousands of names, each with its mails."""
+
 
 def open_writer(path: Path) -> Connection:
     """The history, begun when there is none; HistoryError, or Error when it is damaged."""
@@ -106,6 +109,8 @@ def _prepare(connection: Connection) -> None:
             connection.execute(f"PRAGMA user_version = {FORMAT}")
     elif version != FORMAT:
         raise HistoryError(f"the history has format {version}, this program writes {FORMAT}")
+    # An index more makes no other format: a file of before gets it now, 10 million steps in some 20 seconds.
+    connection.execute(SERVERS)
     # A file whose tables cannot be read is found now and not at the first mail.
     for table in ("names", "texts", "people", "mails", "recipients", "steps", "erasures"):
         connection.execute(f"SELECT * FROM {table} ORDER BY 1 DESC LIMIT 1").fetchall()
