@@ -67,7 +67,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         relay=relay,
         spool=spool,
         limits=limits,
-        deliverer=given(deliverer, file.deliver),
+        deliverer=given(replace(deliverer, weights=clients.weights()), file.deliver),
         history=history,
         listeners=listeners,
         routes=routes,

@@ -337,6 +337,11 @@ class Connection(asyncio.BufferedProtocol):
         return now >= self._ends_at or now - self.opened_at >= self._age_s
 
     @property
+    def carries_large(self) -> bool:
+        """A large mail is under way."""
+        return any([work.job.flow.is_large for work in self._works.values()])
+
+    @property
     def can_be_cut(self) -> bool:
         """Nothing that is under way can have been taken: it may be hung up on."""
         return not any(work.transaction.content_begun for work in self._works.values())

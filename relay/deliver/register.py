@@ -86,6 +86,9 @@ class Register:
                 priority=mail.priority,
                 attempts=attempts,
                 has_state=state is not None,
+                client=mail.source,
+                campaign=mail.campaign,
+                size=mail.size,
             )
             self._place(job, at)
             jobs.append(job)

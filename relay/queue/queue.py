@@ -6,13 +6,14 @@ that finds a mail again, does not deliver it twice. Its jobs are found by its id
 whoever wants something of a mail wherever it waits.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from relay.m365.preset import Kind
 from relay.message.priority import Priority
 from relay.queue.deferred import Deferred
 from relay.queue.denial import Denials, text_of
+from relay.queue.flow import Flows
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
 from relay.route.mailbox import Mailboxes
@@ -34,14 +35,17 @@ class Depth:
 class Queue:
     """Lanes, the deferred in a heap, and the ids of all that is known."""
 
-    def __init__(self, route_named: Callable[[str], Route]) -> None:
-        """`route_named` gives a route for every name, even one that is no longer configured."""
+    def __init__(
+        self, route_named: Callable[[str], Route], weights: Mapping[str, int] | None = None
+    ) -> None:
+        """`route_named` gives a route for every name, even one that is no longer configured; `weights` by client."""
         self.denials = Denials()
         self._route_named = route_named
         self._lanes: dict[LaneKey, Lane] = {}
         self._plain: dict[str, Lane] = {}
         """Of routes whose one login sends for everybody, by name."""
         self._mailboxes: dict[str, tuple[Route, Mailboxes]] = {}
+        self._flows = Flows(weights)
         self._deferred = Deferred()
         self._known: dict[int, Job | tuple[Job, ...] | None] = {}
         """Jobs by id; None: the mail is held, (): it is in the hands of somebody who will `forget` it."""
@@ -68,7 +72,7 @@ class Queue:
         key = LaneKey(route_name, tuple(login.username if login else "" for login in logins), stopped)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(key, route, logins)
+            lane = self._lanes[key] = Lane(key, route, logins, self._flows.weight)
             if not logins and not stopped:
                 lane.reason = f"no mailbox of the route {route_name} may send for its senders"
         if not route.mailboxes and not self.denials:
@@ -97,9 +101,13 @@ class Queue:
         priority: Priority = Priority.NORMAL,
         attempts: int = 0,
         has_state: bool = False,
+        client: str = "",
+        campaign: str = "",
+        size: int = 0,
     ) -> Job:
         """A job for a mail; the caller places it with `push` or `defer`."""
-        job = Job(id, self.lane(route_name, sender), attempts, has_state, priority)
+        flow = self._flows.flow(route_name, client, campaign, size)
+        job = Job(id, self.lane(route_name, sender), attempts, has_state, priority, flow)
         others = self.jobs(id)
         self._known[id] = (*others, job) if others else job
         return job
