@@ -13,8 +13,8 @@ MiB takes a second, and a small mail with Microsoft's answer to it about as long
 LARGE_BYTES = 8_388_608
 """Larger mail keeps a connection for many seconds, where others take one: it has a line of its own, and
 never all connections."""
-FLOWS_MAX = 50_000
-"""Flows that are remembered, some 15 MiB: a campaign of its own for each mail must not fill the memory. Beyond,
+FLOWS_MAX = 100_000
+"""Flows that are remembered, some 30 MiB: a campaign of its own for each mail must not fill the memory. Beyond,
 they are forgotten and made anew; mail that has one keeps it."""
 
 
