@@ -19,7 +19,7 @@ from msgspec import Struct
 from relay.errors import RecordDamaged
 from relay.message.envelope import Envelope
 from relay.message.priority import Priority
-from relay.spool.change import RecipientState
+from relay.spool.change import RecipientState, Status
 from relay.spool.cipher import MARK_BYTES, OVERHEAD_BYTES, Cipher, missing
 from relay.spool.entry import BudgetRows, Entry, Mail
 from relay.spool.handover import Queued
@@ -164,8 +164,13 @@ def unseal_mail(
         return Mail(found, (_AS_IT_CAME,) * len(found.recipients), False)
     states = unseal_state(key, state, cipher)
     if len(states) != len(found.recipients):
-        raise RecordDamaged(f"{len(states)} states for {len(found.recipients)} recipients")
+        raise unfit(len(states), len(found.recipients))
     return Mail(found, states, True)
+
+
+def unfit(states: int, recipients: int) -> RecordDamaged:
+    """Nobody can say which state is whose."""
+    return RecordDamaged(f"{states} states for {recipients} recipients")
 
 
 _AS_IT_CAME = RecipientState()
@@ -213,13 +218,36 @@ class EntryReader:
 
     def queued(self, key: bytes, record: bytes | memoryview) -> Queued:
         """The queue's part of an envelope; RecordDamaged when the record is none."""
+        head = self._head(key, record)
+        return self._queued(head, [recipient.route for recipient in head.recipients])
+
+    def entry(self, key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Entry:
+        """The entry of one mail: its routes are those on which somebody waits; RecordDamaged when a record is
+        damaged, or when the two do not fit each other."""
+        if state is None:
+            return Entry(self.queued(key, envelope), None)
+        head, states = self._head(key, envelope), unseal_state(key, state, self._cipher)
+        if len(states) != len(head.recipients):
+            raise unfit(len(states), len(head.recipients))
+        left = [
+            recipient.route
+            for recipient, each in zip(head.recipients, states, strict=True)
+            if each.status is Status.QUEUED
+        ]
+        return Entry(self._queued(head, left), states)
+
+    def _head(self, key: bytes, record: bytes | memoryview) -> _QueuedOnly:
         try:
             head = self._decode(unseal(key, record, self._cipher))
         except msgspec.MsgspecError as error:
             raise RecordDamaged(f"not an envelope: {error}") from None
         if mail_key(head.id) != key:
             raise RecordDamaged("the envelope is of another mail")
-        routes = tuple([recipient.route for recipient in head.recipients])
+        return head
+
+    def _queued(self, head: _QueuedOnly, each: list[str]) -> Queued:
+        """With these routes, each once."""
+        routes = tuple(each)
         if len(routes) > 1:
             routes = tuple(dict.fromkeys(routes))
         routes = self._routes.setdefault(routes, routes)
@@ -239,11 +267,6 @@ class EntryReader:
             head.account,
             tuple([recipient.address for recipient in head.recipients]),
         )
-
-    def entry(self, key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Entry:
-        """The entry of one mail; RecordDamaged when a record is damaged."""
-        queued = self.queued(key, envelope)
-        return Entry(queued, None if state is None else unseal_state(key, state, self._cipher))
 
 
 def unseal_budget(records: Iterable[tuple[bytes, bytes]]) -> BudgetRows:

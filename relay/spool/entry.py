@@ -12,6 +12,7 @@ class Entry:
     """One mail, as far as the queue must know it."""
 
     queued: Queued
+    """With the routes on which somebody waits; all of the mail's while nothing happened to it."""
     state: tuple[RecipientState, ...] | None
     """None while nothing happened to it yet."""
 

@@ -12,6 +12,7 @@ import pytest
 from msgspec import structs
 
 from relay.errors import ConfigurationError, RecordDamaged, SpoolFull
+from relay.message.envelope import Recipient
 from relay.message.priority import Priority
 from relay.spool.change import Abandon, Accept, Amend, RecipientState, Record, Remove, Status, Stream
 from relay.spool.codec import PIECE_BYTES, content_key, content_rows, join_content, mail_key, seal
@@ -158,8 +159,23 @@ def test_an_amended_envelope_stands_in_the_place_of_the_old_one(spool: Store | M
 
 def test_a_mail_with_more_states_than_recipients_is_damaged(spool: Store | MemoryStore) -> None:
     spool.apply([accept(7), Record(7, (RecipientState(),) * 2)])
-    [damaged] = spool.mails()
-    assert isinstance(damaged, Damaged) and "2 states for 1 recipients" in damaged.reason
+    for [damaged] in (spool.mails(), spool.scan()):
+        assert isinstance(damaged, Damaged) and "2 states for 1 recipients" in damaged.reason
+
+
+def test_a_scan_finds_the_routes_on_which_somebody_waits(spool: Store | MemoryStore) -> None:
+    there = [Recipient(b"a@c.test", "one"), Recipient(b"b@c.test", "two"), Recipient(b"c@c.test", "two")]
+    mail = structs.replace(envelope(7), recipients=tuple(there))
+    spool.apply([Accept(mail, b"x")])
+    states = (RecipientState(Status.HELD), RecipientState(Status.DELIVERED), RecipientState())
+    found = []
+    for state in (None, states, (states[0],) * 3):
+        if state is not None:
+            spool.apply([Record(7, state)])
+        [entry] = spool.scan()
+        assert isinstance(entry, Entry)
+        found.append(entry.queued.routes)
+    assert found == [("one", "two"), ("two",), ()]
 
 
 def test_a_scan_merges_envelopes_and_states_in_order(spool: Store | MemoryStore) -> None:
