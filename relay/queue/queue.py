@@ -35,9 +35,7 @@ class Depth:
 class Queue:
     """Lanes, the deferred in a heap, and the ids of all that is known."""
 
-    def __init__(
-        self, route_named: Callable[[str], Route], weights: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, route_named: Callable[[str], Route], weights: Mapping[str, int] | None = None) -> None:
         """`route_named` gives a route for every name, even one that is no longer configured; `weights` by client."""
         self.denials = Denials()
         self._route_named = route_named
@@ -126,6 +124,19 @@ class Queue:
         self.stand_down(id)
         self.forget(id)
         self._known[id] = ()
+
+    def withdraw_standing(self, id: int) -> bool:
+        """As `withdraw`, unless something of the mail is tried just now: False, and all is as it was."""
+        found = self._known.get(id)
+        if isinstance(found, Job) and (seat := found.seat) is not None:
+            # What most are, of a million that an order takes.
+            seat.leave(found)
+            self._known[id] = ()
+            return True
+        if self.is_under_way(id):
+            return False
+        self.withdraw(id)
+        return True
 
     def stand_down(self, id: int) -> None:
         """What of a mail waits does so no more; what is under way goes on."""

@@ -3,7 +3,6 @@
 # ruff: noqa: SIM117 (the next hop stands in the outer "with", the relay in the inner one)
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from relay.message.envelope import Recipient
 from relay.message.priority import Priority
 from relay.message.queue_id import format_id
 from relay.route.tenant import Tenant
-from relay.spool.change import Amend, Change, RecipientState, Record, Remove, Status
+from relay.spool.change import Change, RecipientState, Record, Several, Status
 from relay.spool.commit import Committer
 from relay.spool.entry import Mail
 from relay.spool.memory import MemoryStore
@@ -319,7 +318,7 @@ async def test_many_are_acted_on_while_mail_flows(tmp_path: Path) -> None:
                 Hold(by=BY), Selection(campaign="May"), lambda count: told.append(count.looked_at)
             )
             assert (count.selected, count.changed, count.cut_short) == (1000, 1000, "")
-            assert len(told) >= 5 and told == sorted(told)
+            assert told[:2] == [500, 1000] and told == sorted(told), "the loop had its turn after each slice"
             await sink.received(200)
             await relay.until(lambda: waiting(relay) == (0, 0, 1000))
 
@@ -327,13 +326,13 @@ async def test_many_are_acted_on_while_mail_flows(tmp_path: Path) -> None:
 @in_loop
 async def test_an_order_stops_where_it_is_when_nobody_wants_it_any_more(tmp_path: Path) -> None:
     async with relaying(tmp_path, route_to(NOBODY)) as relay:
-        await relay.hint(*(relay.accept(f"{n}@c.test") for n in range(1000)))
-        await relay.until(lambda: waiting(relay)[0] == 1000)
+        await relay.hint(*(relay.accept(f"{n}@c.test") for n in range(1500)))
+        await relay.until(lambda: waiting(relay)[0] == 1500)
         assert relay.deliverer is not None
         answers = iter([True, True, False])
         count = await relay.deliverer.actions.carry_out(Hold(by=BY), ALL, is_wanted=lambda: next(answers))
-        assert (count.changed, count.cut_short) == (400, "the client has gone")
-        assert waiting(relay) == (600, 0, 400)
+        assert (count.changed, count.cut_short) == (1000, "the client has gone")
+        assert waiting(relay) == (500, 0, 1000)
 
 
 @in_loop
@@ -379,7 +378,7 @@ async def test_what_the_disk_does_not_take_stays_as_it_was(tmp_path: Path) -> No
     async with relaying(tmp_path, route_to(NOBODY), committing=committing) as relay:
         mail = await relay.send("b@c.test")
         await relay.until(lambda: waiting(relay)[0] == 1)
-        made[0].fails = (Record, Remove, Amend)
+        made[0].fails = (Several,)
         for order in (Hold(by=BY), Cancel(by=BY), Prioritize(by=BY, priority=Priority.BULK)):
             count = await give(relay, order)
             assert (count.changed, count.failed, count.trouble) == (0, 1, "no room")

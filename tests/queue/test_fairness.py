@@ -68,7 +68,7 @@ def test_a_campaign_for_each_mail_brings_its_client_no_more_turns() -> None:
     tested = lane()
     for id in range(1, 101):
         tested.push(job(tested, id, "honest", "news"))
-    taken = Counter()
+    taken: Counter[str] = Counter()
     for id in range(1_000, 1_100):
         # Its newest is always of a campaign that nobody has heard of.
         tested.push(job(tested, id, "clever", f"campaign {id}"))

@@ -8,8 +8,8 @@ from relay.message.queue_id import QueueIdSource
 from relay.queue.job import Job
 from relay.queue.queue import Queue
 from relay.route.route import Credentials, MailboxRule, Route
-from tests.queue.taking import take
 from tests.fakes.clock import FakeClock
+from tests.queue.taking import take
 
 
 def queue() -> Queue:
