@@ -73,6 +73,20 @@ def test_a_mail_in_somebodys_hands_is_known_and_has_no_job() -> None:
     assert 7 not in tested
 
 
+def test_mail_is_taken_into_ones_hands_unless_something_of_it_is_tried() -> None:
+    tested = queue()
+    for id, where in ((1, "lane"), (2, "deferred"), (3, "siding"), (4, "lane")):
+        stand(tested, id, where)
+    tested.hold(5)
+    # Of the fourth one part is tried, and one stands still.
+    take(tested.lane("one"), Priority.NORMAL), take(tested.lane("one"), Priority.NORMAL)
+    second = tested.add(4, "two")
+    second.lane.push(second)
+    assert [tested.withdraw_standing(id) for id in (1, 2, 3, 4, 5)] == [False, True, True, False, True]
+    assert [len(tested.jobs(id)) for id in (1, 2, 3, 4, 5)] == [1, 0, 0, 2, 0]
+    assert all(id in tested for id in (1, 2, 3, 4, 5)) and tested.depth().held == 0
+
+
 def test_held_mail_is_counted_until_it_is_withdrawn_or_forgotten() -> None:
     tested = queue()
     for id in (1, 2, 2, 3):
