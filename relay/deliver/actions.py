@@ -9,6 +9,7 @@ is on the disk.
 """
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -37,6 +38,9 @@ SLICE = 500
 OUTSTANDING_MAX = 4_096
 """Mails on their way to the disk: what comes while one commit runs goes into the next, of some 20 ms and the sync.
 So the disk never waits for us, nor memory for it."""
+FREEZE_EVERY = 20_000
+"""Mails entered anew. They stay: a collection that walks over 100,000 of them takes 40 ms, over a million 0.4 s, and
+it comes again with each quarter more. The process does likewise with what a start finds (`relay.process.life`)."""
 
 
 class Count(Struct):
@@ -112,6 +116,7 @@ class Actions:
         async with self._turn:
             count = Count()
             picker = Picker(selection, self._clock.now())
+            frozen = 0
             for page in self._pages(selection, picker.sieve):
                 if not is_wanted() or self.is_draining:
                     count.cut_short = (
@@ -127,6 +132,9 @@ class Actions:
                 told(count)
                 await self._until_fewer_than(OUTSTANDING_MAX)
                 await asyncio.sleep(0)
+                if count.changed >= frozen + FREEZE_EVERY:
+                    frozen = count.changed
+                    gc.freeze()
             await self._until_fewer_than(1)
             self._wake()
             return count

@@ -106,8 +106,7 @@ class Queue:
         """A job for a mail; the caller places it with `push` or `defer`."""
         flow = self._flows.flow(route_name, client, campaign, size)
         job = Job(id, self.lane(route_name, sender), attempts, has_state, priority, flow)
-        others = self.jobs(id)
-        self._known[id] = (*others, job) if others else job
+        self._known[id] = (*self.jobs(id), job) if self._known.get(id) else job
         return job
 
     def jobs(self, id: int) -> tuple[Job, ...]:
