@@ -52,7 +52,7 @@ TOLD = Assignment(
     spool=SpoolOptions(path=Path("/spool"), stall_s=3.5),
     limits=Limits(connections=7),
     control=ControlOptions(Path("/run/control.sock"), 0o660, 5),
-    deliverer=DelivererOptions("relay.example.com", Path("/spool/handover.sock")),
+    deliverer=DelivererOptions("relay.example.com", Path("/spool/handover.sock"), weights={"erp": 3}),
     report=ReportOptions("relay.example.com", sender="a@contoso.example", unreportable=Unreportable.DROP),
     routes=(
         Route(
