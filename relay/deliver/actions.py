@@ -10,6 +10,7 @@ is on the disk.
 
 import asyncio
 import gc
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -34,7 +35,8 @@ from relay.spool.spool import Spool
 from relay.trace import event as trace
 
 SLICE = 500
-"""Mails looked at between two turns of the loop: some 5 ms when all of them are meant."""
+"""Mails looked at between two turns of the loop: some 5 ms when all of them are meant. Of mails to very many it is
+fewer (`relay.spool.codec.PAGE_BYTES`)."""
 OUTSTANDING_MAX = 4_096
 """Mails on their way to the disk: what comes while one commit runs goes into the next, of some 20 ms and the sync.
 So the disk never waits for us, nor memory for it."""
@@ -99,6 +101,8 @@ class Actions:
         self._fewer: asyncio.Future[None] | None = None
         self._fewer_than = 0
         self._touched: dict[Lane, None] = {}
+        self._ended: deque[Callable[[], None]] = deque()
+        """Bundles that the disk has, or has not taken."""
 
     @property
     def is_busy(self) -> bool:
@@ -222,6 +226,18 @@ class Actions:
             self._committer.submit(bundle.change(), partial(self._sent, bundle, order, count))
 
     def _sent(self, bundle: Bundle, order: Order, count: Count, error: SpoolError | None) -> None:
+        """One commit has ended several bundles: each has its turn of the loop, or they would hold it for 20 ms."""
+        self._ended.append(partial(self._take_up, bundle, order, count, error))
+        if len(self._ended) == 1:
+            asyncio.get_running_loop().call_soon(self._next_ended)
+
+    def _next_ended(self) -> None:
+        ended = self._ended.popleft()
+        if self._ended:
+            asyncio.get_running_loop().call_soon(self._next_ended)
+        ended()
+
+    def _take_up(self, bundle: Bundle, order: Order, count: Count, error: SpoolError | None) -> None:
         self._less(len(bundle))
         if error is not None:
             count.failed += len(bundle)

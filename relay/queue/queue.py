@@ -126,10 +126,14 @@ class Queue:
 
     def withdraw_standing(self, id: int) -> bool:
         """As `withdraw`, unless something of the mail is tried just now: False, and all is as it was."""
-        found = self._known.get(id)
+        found = self._known.get(id, ())
+        # What most are, of a million that an order takes: one job that waits, or held.
         if isinstance(found, Job) and (seat := found.seat) is not None:
-            # What most are, of a million that an order takes.
             seat.leave(found)
+            self._known[id] = ()
+            return True
+        if found is None:
+            self._held -= 1
             self._known[id] = ()
             return True
         if self.is_under_way(id):

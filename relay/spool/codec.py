@@ -30,6 +30,8 @@ PIECE_BYTES = 4 * 4096 - 16 - 4
 by side for a record, and searches its whole list of free ones for them: after a backlog of 300,000 mails had come
 and gone, commits with records of 26 pages took six times as long (docs/decisions/0001-spool-commit.md)."""
 
+PAGE_BYTES = 262_144
+"""Records of mail read in one go: a mail has some 200 bytes, one to 10,000 recipients half a MiB, which takes 5 ms."""
 Row = tuple[bytes, bytes, bytes | None]
 """Of a mail: key, envelope, state."""
 SUM_BYTES = 4
@@ -196,10 +198,11 @@ def sift(rows: Iterable[Row], sieve: bytes, cipher: Cipher | None = None) -> Pag
     """The mails of these rows whose envelope may hold `sieve`, and those that are damaged.
 
     Text lies in a payload as its UTF-8: what does not hold a campaign's name is not of that campaign. The sum is
-    looked at all the same, so that a damaged mail is never passed over in silence.
+    looked at all the same, so that a damaged mail is never passed over in silence. It ends with the rows, or when
+    PAGE_BYTES of records were read.
     """
     found: list[Mail | Damaged] = []
-    looked_at, key = 0, b""
+    looked_at, read, key = 0, 0, b""
     for key, record, state in rows:
         looked_at += 1
         try:
@@ -209,8 +212,11 @@ def sift(rows: Iterable[Row], sieve: bytes, cipher: Cipher | None = None) -> Pag
                 payload = bytes(unseal(key, record, cipher))
             if sieve in payload:
                 found.append(_mail(key, payload, state, cipher))
+                read += len(record) if state is None else len(record) + len(state)
         except RecordDamaged as error:
             found.append(Damaged(int.from_bytes(key, "big"), "envelope or state", str(error)))
+        if read >= PAGE_BYTES:
+            break
     return Page(found, looked_at, int.from_bytes(key, "big"))
 
 

@@ -239,6 +239,17 @@ def test_a_page_has_the_mails_that_may_be_meant(
     spool.close()
 
 
+def test_a_page_of_mails_to_very_many_is_short(spool: Store | MemoryStore) -> None:
+    many = tuple(Recipient(b"%d@customer.example" % n, "smarthost") for n in range(4_000))
+    spool.apply([Accept(structs.replace(envelope(id), recipients=many), b"x") for id in range(1, 8)])
+    page = spool.page(0, 500, b"")
+    assert 0 < len(page.mails) == page.looked_at == page.last < 7
+    found, last = len(page.mails), page.last
+    while (page := spool.page(last, 500, b"")).looked_at:
+        found, last = found + len(page.mails), page.last
+    assert found == 7
+
+
 def test_a_damaged_mail_is_in_the_page_whatever_is_looked_for(store: Store) -> None:
     store.apply([accept(1), accept(2)])
     damage(store, b"envelope", mail_key(1))
