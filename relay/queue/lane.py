@@ -85,6 +85,10 @@ class Lane:
         """It leaves, as `head` or `peek` gave it."""
         self._strands[job.priority].take(job)
 
+    def before(self, job: Job) -> int:
+        """About how many of its priority go before a job that stands here."""
+        return self._strands[job.priority].before(job)
+
     def charge(self, job: Job, size: int) -> None:
         """It has had its turn, a mail of so many bytes."""
         self._strands[job.priority].charge(job, size)

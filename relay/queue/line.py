@@ -7,6 +7,7 @@ is, without a seat, and is passed over when it comes to the head.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,17 @@ class Line:
         """Before them, the oldest last."""
         self._back: list[tuple[int, int, Job]] | None = None
         self._backs = 0
+
+    def __len__(self) -> int:
+        """How many stand here; those that were withdrawn may be among them."""
+        return len(self._came) + len(self._next) + len(self._back or ())
+
+    def before(self, job: Job) -> int:
+        """How many of them are older."""
+        older = bisect_left(self._came, job.id, key=_id)
+        # The oldest last, so by their ids turned round.
+        older += len(self._next) - bisect_right(self._next, -job.id, key=_turned)
+        return older + sum([id < job.id for id, _, _ in self._back or ()])
 
     def push(self, job: Job) -> None:
         """Behind all mail that is older."""
@@ -79,3 +91,11 @@ class Line:
             # What came is next, once all before it has gone: each job is moved once, and none is copied.
             self._came.reverse()
             self._next, self._came = self._came, waiting
+
+
+def _id(job: Job) -> int:
+    return job.id
+
+
+def _turned(job: Job) -> int:
+    return -job.id

@@ -29,6 +29,8 @@ class Waits(Protocol):
         """The first of it, left in its place."""
         ...
 
+    def __len__(self) -> int: ...
+
 
 W = TypeVar("W", bound=Waits)
 
@@ -64,6 +66,19 @@ class Rota(Generic[W]):
     def is_shared(self) -> bool:
         """There are others whom a turn takes it from."""
         return len(self._order) > 1
+
+    def __len__(self) -> int:
+        """How much mail all members have; a step for each."""
+        return sum([len(member.waits) for member in self._members.values()])
+
+    def before(self, name: str, place: int) -> int:
+        """About how many mails go before one of a member's that has so many of his own before it; a step a member.
+
+        As if all counted one, and nobody owed anything.
+        """
+        weight = self._members[name].weight
+        others = [each for each in self._members.values() if each.name != name]
+        return place + sum([min(len(each.waits), (place + 1) * each.weight // weight) for each in others])
 
     def get(self, name: str) -> Member[W] | None:
         """The member, where it is one."""

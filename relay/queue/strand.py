@@ -93,6 +93,17 @@ class Strand:
                 heapreplace(ages, (job.id, self._knowing(), line))
         return None
 
+    def before(self, job: Job) -> int:
+        """About how many go before it, of ordinary or of large mail as it is itself."""
+        flow = job.flow
+        clients = self._clients[flow.is_large]
+        client = clients.get(flow.client)
+        assert client is not None
+        place = self._line(job).before(job)
+        if isinstance(client.waits, Rota):
+            place = client.waits.before(flow.campaign, place)
+        return clients.before(flow.client, place)
+
     def take(self, job: Job) -> None:
         """It leaves, and comes back perhaps: the oldest of its line, as `peek` and `oldest` give them."""
         self._line(job).take(job)

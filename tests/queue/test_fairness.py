@@ -103,6 +103,44 @@ def test_priorities_know_nothing_of_each_others_turns() -> None:
     assert serve(tested, HIGH) is high and served(tested, 4) == "a1 b4 a2 a3"
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), min_size=1, max_size=40),
+    st.permutations(range(1, 41)),
+    st.integers(0, 39),
+)
+def test_how_many_go_before_a_mail_is_about_known(
+    mails: list[tuple[str, str]], ids: list[int], which: int
+) -> None:
+    """Of equal weight: never off by more than a mail of each other client and campaign."""
+    tested = lane()
+    jobs = [job(tested, id, *flow) for id, flow in zip(ids, mails, strict=False)]
+    for each in jobs:
+        tested.push(each)
+    chosen = jobs[which % len(jobs)]
+    told, gone = tested.before(chosen), 0
+    while serve(tested) is not chosen:
+        gone += 1
+    # Two campaigns of three clients: one who is before in his client may be one behind among clients.
+    assert abs(told - gone) <= 5
+
+
+def test_with_one_client_and_campaign_it_is_known_exactly() -> None:
+    tested = lane()
+    jobs = [job(tested, id) for id in (5, 3, 9, 7, 1, 8)]
+    for each in jobs:
+        tested.push(each)
+    assert [tested.before(each) for each in jobs] == [2, 1, 5, 3, 0, 4]
+    assert serve(tested).id == 1
+    assert [tested.before(each) for each in jobs if each.id != 1] == [1, 0, 4, 2, 3]
+
+
+def test_who_has_more_weight_has_more_before_others() -> None:
+    tested = lane(heavy=4)
+    fill(tested, "heavy " * 100 + "light " * 100)
+    tenth = Job(110, tested, flow=Flow("r", "light"))
+    assert tested.before(tenth) == 9 + 40, "nine of its own, and forty of the other's hundred"
+
+
 # Large mail.
 
 

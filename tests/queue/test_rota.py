@@ -24,6 +24,9 @@ class Endless:
     def peek(self) -> Job | None:
         return self.job if self.has_mail else None
 
+    def __len__(self) -> int:
+        return int(self.has_mail)
+
 
 def rota(**weights: int) -> tuple[Rota[Endless], dict[str, Endless]]:
     tested: Rota[Endless] = Rota()
