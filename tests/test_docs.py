@@ -13,10 +13,13 @@ from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
 from relay.identity.graph import GraphOptions
 from relay.receive.brake_options import BrakeOptions
+from relay.receive.learning_options import LearningOptions
 from relay.receive.options import Limits
 from relay.route.route import Route
 from relay.spool.options import SpoolOptions
 from relay.trace.history.options import HistoryOptions
+from relay.trace.seen.options import InventoryOptions
+from relay.webhook.options import WebhookOptions
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
@@ -30,6 +33,9 @@ OPTIONS = {
     "brakes": BrakeOptions,
     "history": HistoryOptions,
     "graph": GraphOptions,
+    "inventory": InventoryOptions,
+    "learning": LearningOptions,
+    "webhook": WebhookOptions,
 }
 LIMIT_ROW = re.compile(r"^\| `(\w+)\.(\w+)` \| ([\d,]+)(?: [a-z ]+)? \|", re.MULTILINE)
 

@@ -17,13 +17,13 @@ LAYERS = [
     ["message"],
     ["m365", "budget", "route", "queue"],
     ["trace", "audit", "spool", "identity"],
-    ["receive", "deliver"],
+    ["receive", "deliver", "webhook"],
     ["config", "control"],
     ["process", "simulator", "doctor", "console"],
     ["cli"],
 ]
 RANK = {name: (level, column) for level, row in enumerate(LAYERS) for column, name in enumerate(row)}
-MAY_NOT_SEE_LEFT = {("deliver", "receive")}
+MAY_NOT_SEE_LEFT = {("deliver", "receive"), ("webhook", "receive"), ("webhook", "deliver")}
 """The sockets do not know each other."""
 
 IO_MODULES = {
@@ -45,6 +45,9 @@ IO_FREE_FILES = [
     "control/session.py",
     "control/answer.py",
     "control/stops.py",
+    "webhook/body.py",
+    "webhook/retry.py",
+    "webhook/signature.py",
 ]
 DOORS = {
     "ssl": "tls.py",
@@ -52,6 +55,7 @@ DOORS = {
     "msal": "identity/token.py",
     "lmdb": "spool/store.py",
     "argon2": "identity/password.py",
+    "httpx": "webhook/post.py",
     "sqlite3": "trace/history/database.py",
     "subprocess": "process/",
     "signal": "process/",

@@ -22,8 +22,14 @@ ALWAYS = (
     trace.CertificateReloaded,
     trace.CertificateRefused,
     trace.ClientBraked,
+    trace.LearningBegan,
+    trace.LearningEnded,
+    trace.DeviceAdmitted,
+    trace.DeviceRefused,
 )
-STRANGERS = frozenset({"login_failed", "session_refused", "command_refused", "client_braked", "sender_seen"})
+STRANGERS = frozenset(
+    {"login_failed", "session_refused", "command_refused", "client_braked", "device_refused", "sender_seen"}
+)
 """What anybody can cause, as often as he likes."""
 SENDER_SEEN = "sender_seen"
 TEXT_MAX = 1_000

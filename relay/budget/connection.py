@@ -8,6 +8,7 @@ the data, and may count a connection we have closed for a while. The caller then
 `learn.py` for a lower cap and sets it here; `surplus` says how many stand too many.
 """
 
+import sys
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
@@ -44,6 +45,11 @@ class Connections:
             self._standing[place] = self._standing.get(place, 0) + 1
         self._places[owner] = places
         return None
+
+    def room(self, scopes: Iterable[tuple[Scope, str]]) -> int:
+        """How many more may stand in all of these scopes; very many, where nothing says."""
+        caps = [(cap, self.standing(*scope)) for scope in scopes if (cap := self.cap(*scope)) is not None]
+        return min([max(0, cap - standing) for cap, standing in caps], default=sys.maxsize)
 
     def release(self, owner: Hashable) -> tuple[Place, ...]:
         """The connection is gone; where there may be room now. Nothing when it was released before."""

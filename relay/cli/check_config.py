@@ -10,8 +10,10 @@ import msgspec
 
 from relay.cli.client_rows import client_rows
 from relay.cli.dkim_rows import dkim_rows
+from relay.cli.learning_rows import learning_rows
 from relay.cli.login_rows import login_rows
 from relay.cli.spoofing_rows import spoofing_rows
+from relay.cli.webhook_rows import webhook_rows
 from relay.config.configuration import Configuration
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
@@ -82,6 +84,7 @@ def in_force(configuration: Configuration) -> list[Row]:
     rows += spoofing_rows(configuration.spoofing)
     rows += dkim_rows(configuration.dkim, time.time())
     rows += client_rows(configuration.clients)
+    rows += learning_rows(configuration.learning, configuration.inventory)
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("brakes", configuration.brakes, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
@@ -93,6 +96,7 @@ def in_force(configuration: Configuration) -> list[Row]:
     if configuration.audit is not None:
         rows += _rows("audit", configuration.audit, ("key",))
         rows += [("audit.key", "is set" if configuration.audit.key else "(none)")]
+    rows += webhook_rows(configuration.webhooks)
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows

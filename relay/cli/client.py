@@ -110,3 +110,48 @@ def enable(name: Name, config: Config = None, json: Json = False) -> None:
     from relay.cli.client_edit import switch
 
     raise typer.Exit(switch(name, config, is_disabled=False, as_json=json))
+
+
+@app.command()
+def seen(
+    config: Config = None,
+    basic_auth: Annotated[
+        bool, typer.Option("--basic-auth", help="Who sends a password (PLAIN, LOGIN), or tried to.")
+    ] = False,
+    plain_text: Annotated[bool, typer.Option("--plain-text", help="Who sends without TLS.")] = False,
+    unknown: Annotated[bool, typer.Option("--unknown", help="Who is no client.")] = False,
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Seen since: 2h, 30d, 2026-11-24, 2026-11-24T10:30.")
+    ] = "",
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
+) -> None:
+    """Show who sends, from where, by which mechanism, with TLS or not, as whom, and when last."""
+    from relay.cli.client_seen import Form, Wanted, run
+
+    if json and csv:
+        raise typer.BadParameter("one of --json and --csv")
+    form = Form.JSON if json else Form.CSV if csv else Form.TABLE
+    raise typer.Exit(run(config, Wanted(basic_auth, plain_text, unknown, since), form))
+
+
+@app.command()
+def adopt(
+    device: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help="Of a device that client seen --unknown shows.")
+    ],
+    config: Config = None,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", show_default="device-ADDRESS", help="Of the new client.")
+    ] = "",
+    route: Annotated[
+        str, typer.Option(metavar="NAME", show_default="as seen", help="The route that its mail takes.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rule and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a client of an unknown device: a rule that allows what it was seen to do, and no more."""
+    from relay.cli.client_adopt import adopt as run
+
+    raise typer.Exit(run(device, config, name, route, is_dry=dry_run, is_sure=yes, as_json=json))

@@ -225,3 +225,16 @@ def _tell(report: dict[str, object], sentence: str, password: str, as_json: bool
         print(f"\n    username: {report['username']}\n    password: {password}\n")
         print("The password is shown this once; only its hash is kept.")
     print(RELOAD)
+
+
+def client_of(values: dict[str, object]) -> StoredClient:
+    """A client of these keys; typer.BadParameter."""
+    return _client(values)
+
+
+def put_new(client: StoredClient, config: Path | None, action: str) -> None:
+    """Add a client that has no password; `action` is what is recorded."""
+    with _edited(config, client.name, action) as (content, configuration):
+        if any(each.name.lower() == client.name.lower() for each in configuration.clients.clients):
+            raise ConfigurationError(f"there is a client {client.name} already; choose another name")
+        content.put(client)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import audit, client, dkim, queue, suppression, token, trace
+from relay.cli import audit, client, dkim, queue, suppression, token, trace, webhook
 from relay.cli.end import status_of
 from relay.cli.options import Config, Json, Reason
 from relay.cli.simulate import simulate
@@ -39,6 +39,7 @@ app.add_typer(dkim.app, name="dkim")
 app.add_typer(suppression.app, name="suppression")
 app.add_typer(token.app, name="token")
 app.add_typer(trace.app, name="trace")
+app.add_typer(webhook.app, name="webhook")
 app.command()(simulate)
 
 SUSPENDED = "route, mailbox, campaign, sender-domain or recipient-domain."

@@ -15,6 +15,7 @@ def policy_rows(policy: Policy) -> list[tuple[str, str]]:
         ("message_size", f"{policy.message_bytes} bytes" if policy.message_bytes else ""),
         ("recipients_per_message", str(policy.recipients_per_message or "")),
         ("connections", str(policy.connections or "")),
+        ("weight", "" if policy.weight == 1 else str(policy.weight)),
     ]
     rows += [(quota_key(quota.of, quota.per), str(quota.count)) for quota in policy.quotas]
     return [(key, value) for key, value in rows if value]

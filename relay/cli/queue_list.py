@@ -85,15 +85,15 @@ def _first(lines: Iterator[Line], wanted: set[str], limit: int) -> Iterator[Line
 
 def _lines(store: Store, picker: Picker | None) -> Iterator[Line]:
     """Without a picker, all of them."""
-    after = 0
-    while page := store.mails(after, PAGE):
-        for mail in page:
+    after, sieve = 0, b"" if picker is None else picker.sieve
+    while (page := store.page(after, PAGE, sieve)).looked_at:
+        for mail in page.mails:
             if isinstance(mail, Damaged):
                 if picker is None:
                     yield Line(id=format_id(mail.id), damaged=f"{mail.table}: {mail.reason}")
             elif picker is None or picker.pick(mail.envelope, mail.states):
                 yield _line(mail.envelope, mail.states)
-        after = page[-1].id
+        after = page.last
 
 
 def _line(mail: Envelope, states: tuple[RecipientState, ...]) -> Line:

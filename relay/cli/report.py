@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import typer
 
-from relay.cli import moment
+from relay.cli import moment, patience
 from relay.cli.trace_csv import safe
 from relay.cli.trace_find import history_of
 from relay.process.exits import Exit
@@ -37,8 +37,8 @@ def report(path: Path, since: str, until: str, form: Form) -> Exit:
         raise typer.BadParameter("--since must be before --until")
     if span.until_ms - span.since_ms > SPAN_MAX_MS:
         raise typer.BadParameter("a year at most")
-    with database.reading(history_of(path)) as connection:
-        found = flow(connection, span)
+    with database.reading(history_of(path)) as connection, patience.with_a_bar("counting") as go_on:
+        found = flow(connection, span, go_on)
     match form:
         case Form.JSON:
             print(msgspec.json.encode(found).decode())

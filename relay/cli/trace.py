@@ -74,6 +74,10 @@ def find(
     outcome: Annotated[Outcome | None, typer.Option(help="With a recipient that stands so.")] = None,
     reply: Annotated[str, typer.Option(metavar="WORDS", help="With a reply that has these words.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many.")] = 100,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Look through all of the history for words that no index knows."),
+    ] = False,
     steps: Annotated[bool, typer.Option("--steps", help="All steps of every mail, not a line each.")] = False,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what happens from now on; Ctrl-C ends it.")
@@ -100,6 +104,7 @@ def find(
         outcome and outcome.value,
         reply,
         limit,
+        everything,
     )
     raise typer.Exit(run(find_file(config), search, form, follow=follow))
 

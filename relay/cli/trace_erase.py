@@ -11,8 +11,11 @@ from msgspec import Struct
 
 from relay.cli.trace_find import history_of
 from relay.cli.trace_show import printable
+from relay.config.read import read
 from relay.process.exits import Exit
 from relay.trace.history import erasure
+from relay.trace.seen import store
+from relay.trace.seen.options import FILE
 
 
 class Line(Struct):
@@ -20,6 +23,8 @@ class Line(Struct):
 
     mails: int
     steps: int
+    senders: int
+    """Of `client seen`, whose lists named the person."""
 
 
 def run(path: Path, address: str, *, is_sure: bool, as_json: bool) -> Exit:
@@ -32,12 +37,15 @@ def run(path: Path, address: str, *, is_sure: bool, as_json: bool) -> Exit:
         typer.echo(f"{there.mails:,} mails name {printable(address)}, with {there.steps:,} steps.", err=True)
         typer.confirm("Erase them for good?", abort=True, err=True)
     erased = erasure.erase(history, address, _who(), time.time())
+    senders = store.erase(read(path, time.time()).spool.path / FILE, address)
     if as_json:
-        print(msgspec.json.encode(Line(erased.mails, erased.steps)).decode())
+        print(msgspec.json.encode(Line(erased.mails, erased.steps, senders)).decode())
     else:
         print(
             f"Erased from the history: {erased.mails:,} mails, {erased.steps:,} steps. The log says so too."
         )
+        if senders:
+            print(f"Erased from what was seen of senders (client seen): {senders:,} of them.")
         print("Not touched: mail in the queue, logs and metrics written before, and backups of the file.")
     return Exit.OK
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import typer
 
-from relay.cli import moment, trace_csv
+from relay.cli import moment, patience, trace_csv
 from relay.config.read import read
 from relay.message.queue_id import parse_id
 from relay.process.exits import Exit
@@ -18,7 +18,8 @@ from relay.trace.history import database, mail
 from relay.trace.history.database import Connection
 from relay.trace.history.mail import MailLine
 from relay.trace.history.options import HistoryError
-from relay.trace.history.question import Wanted, find
+from relay.trace.history.question import Found, Wanted, find, search
+from relay.trace.history.rows import time_of
 from relay.trace.history.state import OUTCOMES
 
 
@@ -46,6 +47,8 @@ class Search:
     outcome: str | None = None
     reply: str = ""
     limit: int = 100
+    all: bool = False
+    """However long it takes."""
 
     def wanted(self, now: float) -> Wanted:
         """Without the word, which may mean several things."""
@@ -61,23 +64,38 @@ class Search:
         )
 
 
-def run(path: Path, search: Search, form: Form, *, follow: bool) -> Exit:
+def run(path: Path, asked: Search, form: Form, *, follow: bool) -> Exit:
     """Show what there is; then, where it is followed, what comes."""
     history = history_of(path)
     now = time.time()
-    wanted = search.wanted(now)
+    wanted = asked.wanted(now)
     if follow:
         from relay.cli.trace_follow import Follower, show
 
         with database.reading(history) as connection:
-            chosen = choose(connection, search.word, wanted)
+            chosen = choose(connection, asked.word, wanted)
         show(Follower(history, chosen), form)
         return Exit.OK
     with database.reading(history) as connection:
-        chosen = choose(connection, search.word, wanted)
-        mails = list(mail.read(connection, find(connection, chosen, search.limit)))
-    _print(mails, form, search.limit, now)
+        chosen = choose(connection, asked.word, wanted)
+        found = _find(connection, chosen, asked)
+        mails = list(mail.read(connection, found.ids))
+    _print(mails, form, asked.limit, now)
+    if found.back_to is not None:
+        back_to = moment.local(time_of(found.back_to) / 1000)
+        print(
+            f"No index knows these words: mails were looked through one by one, the newest first, back to {back_to}. "
+            "--all looks through the others too; --since and --until say where.",
+            file=sys.stderr,
+        )
     return Exit.OK
+
+
+def _find(connection: Connection, wanted: Wanted, asked: Search) -> Found:
+    if not asked.all:
+        return search(connection, wanted, asked.limit, patience.for_a_moment())
+    with patience.with_a_bar("looking through the history") as go_on:
+        return search(connection, wanted, asked.limit, go_on)
 
 
 def history_of(path: Path) -> Path:

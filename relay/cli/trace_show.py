@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STYLES = {
     "delivered": "green", "deferred": "yellow", "held": "red", "failed": "red", "uncertain": "magenta",
-    "spilled": "cyan", "reported": "cyan", "steered": "cyan", "cancelled": "red",
+    "spilled": "cyan", "reported": "cyan", "steered": "cyan", "cancelled": "red", "expired": "red",
 }  # fmt: skip
 
 

@@ -65,6 +65,9 @@ def _told(step: StepLine, recipients: list[str]) -> tuple[str, list[str]]:
             return f"failed for {names(recipients)} ({step.route}): it is given up", [said]
         case "failed":
             return f"failed for {names(recipients)} by {where}: it is given up", [said, *_advice(step)]
+        case "expired":
+            line = f"failed for {names(recipients)} by {where}: it has become too old"
+            return line, [said, *_advice(step)]
         case "uncertain":
             line = f"uncertain: {where} took all of it and hung up before its reply; it may have arrived"
             return line, [f"reason: {step.reply}"]

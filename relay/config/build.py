@@ -15,6 +15,7 @@ from relay.config.control import SOCKET_PATH_MAX, build_control
 from relay.config.dkim import DkimBuilder
 from relay.config.findings import Findings
 from relay.config.graph import build_graph
+from relay.config.learning import build_learning
 from relay.config.limit import build_tenant
 from relay.config.listener import build_listeners
 from relay.config.model import File
@@ -26,12 +27,14 @@ from relay.config.route import build_routes
 from relay.config.spoofing import build_spoofing
 from relay.config.spool_key import build_keys
 from relay.config.value import endpoint
+from relay.config.webhook import Around, build_webhooks
 from relay.deliver.options import DelivererOptions
 from relay.identity import expiry
 from relay.receive.options import HEAD_BYTES, Limits
 from relay.spool.options import MIB, SpoolOptions
 from relay.trace.history.options import FILE as HISTORY_FILE
 from relay.trace.history.options import HistoryOptions, Kept
+from relay.trace.seen.options import InventoryOptions
 
 HANDOVER_SOCKET = "handover.sock"
 CLIENTS_FILE = "clients.jsonl"
@@ -57,6 +60,8 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     tenant = build_tenant(found, file.tenant, spool.path)
     clients = build_clients(found, file.client, relay.clients_file, routes, tenant)
     check_named(found, routes, clients)
+    listeners = build_listeners(found, file.listener, clients)
+    of_listeners = [each.options for each in listeners]
     history = _history(found, file, spool.path)
     graph = build_graph(found, file.graph, routes, has_history=history.enabled)
     if tenant.recipients is not None and file.graph is None:
@@ -70,9 +75,9 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         relay=relay,
         spool=spool,
         limits=limits,
-        deliverer=given(deliverer, file.deliver),
+        deliverer=given(replace(deliverer, weights=clients.weights()), file.deliver),
         history=history,
-        listeners=build_listeners(found, file.listener, clients),
+        listeners=listeners,
         routes=routes,
         report=build_report(found, file.relay.hostname, file.report, routes),
         rewrites=build_rewrites(found, file.rewrite),
@@ -86,6 +91,11 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         spoofing=build_spoofing(found, file.spoofing, tenant),
         brakes=build_brakes(file.brakes),
         audit=build_audit(found, file.audit),
+        learning=build_learning(found, file.learning, routes, tenant, of_listeners),
+        inventory=given(InventoryOptions(), file.inventory),
+        webhooks=build_webhooks(
+            found, file.webhook, Around(relay.hostname, spool.path, history, routes, clients)
+        ),
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )

@@ -119,6 +119,7 @@ def _client(table: AnyClient, passwords: tuple[Password, ...]) -> Client:
             recipients_per_message=table.recipients_per_message or 0,
             connections=table.connections or 0,
             quotas=tuple(_quotas(table)),
+            weight=table.weight or 1,
         ),
         bool(table.disabled),
     )

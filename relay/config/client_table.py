@@ -16,6 +16,8 @@ from relay.smtp.scram import read_verifier
 NAME_MAX = 64
 CONNECTIONS_MAX = 1_000
 """Each is a lock that is looked for: a thousand take a millisecond."""
+WEIGHT_MAX = 100
+"""One that weighs more shuts the others out, which is what priorities are for."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]*[A-Za-z0-9])?")
 _NO_LETTERS = frozenset("0123456789._@-")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -107,6 +109,7 @@ class AnyClient(Table):
     message_size: Annotated[Size, Field(ge=1)] | None = None
     recipients_per_message: Count | None = None
     connections: Annotated[int, Field(ge=1, le=CONNECTIONS_MAX)] | None = None
+    weight: Annotated[int, Field(ge=1, le=WEIGHT_MAX)] | None = None
     messages_per_minute: Amount | None = None
     messages_per_hour: Amount | None = None
     messages_per_day: Amount | None = None

@@ -11,11 +11,14 @@ from relay.identity.dkim import DomainPolicy
 from relay.identity.expiry import Credential
 from relay.identity.graph import GraphOptions
 from relay.receive.brake_options import BrakeOptions
+from relay.receive.learning_options import LearningOptions
 from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOptions
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
 from relay.trace.history.options import HistoryOptions
+from relay.trace.seen.options import InventoryOptions
+from relay.webhook.options import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,11 @@ class Configuration:
     brakes: BrakeOptions = field(default_factory=BrakeOptions)
     audit: AuditOptions | None = None
     """None: nothing is recorded."""
+    learning: LearningOptions | None = None
+    """None: nobody unknown is let in."""
+    inventory: InventoryOptions = field(default_factory=InventoryOptions)
+    webhooks: Webhooks | None = None
+    """None: there are none."""
     secret_names: frozenset[str] = frozenset()
     """Environment variables that hold secrets: not for children."""
     warnings: tuple[str, ...] = ()

@@ -59,6 +59,9 @@ def secrets(configuration: Configuration) -> dict[str, bytes]:
         found["graph.secret"] = graph.application.proof.value.encode()
     for i, spool_key in enumerate(configuration.spool.keys):
         found[f"spool.key_file[{i}].secret"] = spool_key.secret
+    if configuration.webhooks is not None:
+        for hook in configuration.webhooks.hooks:
+            found[f"webhook.{hook.name}.secret"] = b"\0".join(hook.secrets)
     for client in configuration.clients.clients:
         if client.passwords:
             words = "\n".join(f"{each.hash} {each.scram or ''} {each.until}" for each in client.passwords)

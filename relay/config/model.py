@@ -14,6 +14,7 @@ from relay.config.brakes_table import BrakesTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.graph_table import GraphTable
+from relay.config.learning_table import InventoryTable, LearningTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
 from relay.config.match_table import MatchTable
@@ -45,6 +46,7 @@ from relay.config.value import (
     TlsWord,
     UncertainWord,
 )
+from relay.config.webhook_table import WebhookTable
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -257,6 +259,9 @@ class File(Table):
     client: list[ClientTable] = Field(default_factory=list)
     spoofing: SpoofingTable = SpoofingTable()
     audit: AuditTable | None = None
+    learning: LearningTable | None = None
+    inventory: InventoryTable = InventoryTable()
+    webhook: list[WebhookTable] = Field(default_factory=list)
 
 
 TABLES: dict[str, type[Table]] = {
@@ -284,4 +289,7 @@ TABLES: dict[str, type[Table]] = {
     "client": ClientTable,
     "spoofing": SpoofingTable,
     "audit": AuditTable,
+    "learning": LearningTable,
+    "inventory": InventoryTable,
+    "webhook": WebhookTable,
 }

@@ -43,9 +43,14 @@ def tell(
         return None
 
 
+def has_rows(told: Told | None) -> bool:
+    """There is something to be committed with the end."""
+    return told is not None and (told.mail is not None or bool(told.rows))
+
+
 def with_report(change: Change, told: Told | None) -> Change:
     """The end of a mail, and the mail that tells of it."""
-    if told is None or (told.mail is None and not told.rows):
+    if told is None or not has_rows(told):
         return change
     return Report(change, told.mail, told.rows)  # type: ignore[arg-type]  # only Record and Remove are ends
 

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 from relay import tls
 from relay.clock import Clock
+from relay.deliver.login import Ticket
 from relay.deliver.work import Work
 from relay.errors import ProtocolError, SpoolError
 from relay.m365.acceptance import session_id
@@ -84,6 +85,8 @@ class Connection(asyncio.BufferedProtocol):
         self.client = client
         self.host = host
         self.is_ipv6 = is_ipv6
+        self.ticket = Ticket()
+        """What it has logged in with."""
         self.place: object = None
         """What it holds of the connections that several pools share."""
         self.ended_by: Reply | None = None
@@ -332,6 +335,11 @@ class Connection(asyncio.BufferedProtocol):
             return True
         now = self._clock.monotonic()
         return now >= self._ends_at or now - self.opened_at >= self._age_s
+
+    @property
+    def carries_large(self) -> bool:
+        """A large mail is under way."""
+        return any([work.job.flow.is_large for work in self._works.values()])
 
     @property
     def can_be_cut(self) -> bool:

@@ -101,7 +101,7 @@ class Deliverer:
         self._tokens = tokens
         self._later = later or asyncio.get_running_loop().call_later
         self._tenant = tenant or Tenant()
-        self._queue = Queue(self._route_named)
+        self._queue = Queue(self._route_named, options.weights)
         self._bench = Bench(store, options.recipients_max)
         self._settlement = Settlement(options, self._queue, self._bench, committer, record, clock, rng)
         self._settlement.reopened = self._pump_all
@@ -320,7 +320,7 @@ class Deliverer:
             work = self._desk.read(job, 0)
             if work is None:
                 return
-            lane.pop(job.priority)
+            lane.take(job)
             reply = Reply(451, "4.4.7", f"too old, and the route is stuck: {self._reason(lane)}")
             self._settlement.settle(work, (reply,) * len(work.indices), Via(lane.route.next_hop))
 
@@ -489,7 +489,7 @@ class Deliverer:
             proper = self._queue.lane(lane.key.route, work.envelope.sender)
             if proper is lane:
                 return
-            lane.pop(job.priority)
+            lane.take(job)
             proper.push(job)
         if self._tasks is not None and not self._is_draining:
             asyncio.get_running_loop().call_soon(self._relane, lane)

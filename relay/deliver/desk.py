@@ -100,7 +100,7 @@ class Desk:
             turn = self._turn(gate, waiting, heads)
             match turn:
                 case Turn(priority, Taken() as taken):
-                    return self._handed_out(gate, heads.works[priority], priority, taken, who)
+                    return self._handed_out(gate, heads.works[priority], taken, who)
                 case Turn(priority, TooLarge() as answer):
                     self._cut(heads, priority, answer)
                 case Wait():
@@ -139,10 +139,13 @@ class Desk:
                 return Turn(priority, _FREE)
         return None
 
-    def _handed_out(self, gate: Gate, work: Work, priority: Priority, taken: Taken, who: object) -> Work:
-        lane = work.job.lane
-        job = lane.pop(priority)
-        assert job is work.job, "the head of its lane"
+    def _handed_out(self, gate: Gate, work: Work, taken: Taken, who: object) -> Work:
+        job, size = work.job, work.envelope.size
+        lane = job.lane
+        gate.supply.charge(job, size)
+        lane.take(job)
+        if job.flow.is_large:
+            gate.supply.large += 1
         if lane.sidings:
             lane.unpark()
         work.gate = gate
@@ -165,7 +168,7 @@ class Desk:
             return
         del heads.works[priority]
         lane = work.job.lane
-        lane.pop(priority)
+        lane.take(work.job)
         what = f"{work.envelope.size} bytes are more than {words(limit, answer.key)}"
         reply = Reply(552, "5.3.4", f"not sent: {what}")
         self._settlement.settle(work, (reply,) * len(work.indices), Via(lane.route.next_hop))
@@ -186,7 +189,7 @@ class Desk:
 
     def _stay(self, lane: Lane, priority: Priority, job: Job, until: float | None) -> None:
         """It may not take another route: it waits for its own, and lets the others past."""
-        lane.pop(priority)
+        lane.take(job)
         lane.park(STAYS, priority, job)
         reason = "its route has no room, and it may take no other"
         if until is None:
@@ -203,7 +206,7 @@ class Desk:
         try:
             work = self._bench.work(job, self._clock.now(), recipients_max)
         except RecordDamaged as error:
-            job.lane.pop(job.priority)
+            job.lane.take(job)
             self._set_aside(job, error)
             return None
         except SpoolError as error:
@@ -213,11 +216,11 @@ class Desk:
             case Work():
                 return work
             case Later(at):
-                job.lane.pop(job.priority)
+                job.lane.take(job)
                 self._queue.defer(job, at)
             case None:
                 # A hint for a mail that is gone, or a route with nobody left to write to.
-                job.lane.pop(job.priority)
+                job.lane.take(job)
                 self._settlement.drop(job)
         return None
 
@@ -228,7 +231,7 @@ class Desk:
         proper = self._queue.lane(lane.key.route, sender)
         if proper is lane:
             return False
-        lane.pop(job.priority)
+        lane.take(job)
         proper.push(job)
         self._reopened(proper)
         return True
@@ -276,6 +279,8 @@ class Desk:
         """The end of a mail, so or so, before its outcome is settled."""
         gate = work.gate
         assert gate is not None
+        if work.job.flow.is_large:
+            gate.supply.large -= 1
         freed: frozenset[Place] = frozenset()
         if work.taken is not None:
             assert self._budgets is not None

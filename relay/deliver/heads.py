@@ -125,9 +125,8 @@ class Heads:
 
     def _park(self, work: Work, place: Place, priority: Priority) -> None:
         lane = work.job.lane
-        job = lane.pop(priority)
-        assert job is work.job, "the head of its lane"
-        lane.park(place, priority, job)
+        lane.take(work.job)
+        lane.park(place, priority, work.job)
 
 
 def is_narrow(place: Place) -> bool:

@@ -109,6 +109,10 @@ class Opener:
         reason = "; ".join(f"{failed}: {why}" for failed, why in failures)
         raise OpeningFailed(reason, is_fault=is_fault, reply=failures[-1][1].reply)
 
+    def logs_in_again(self, connection: Connection, reply: Reply) -> bool:
+        """A session's mail is refused for its login: whether the next session has another token to try."""
+        return self._logins.refused(connection.ticket, reply)
+
     def use_ipv4(self) -> None:
         """The next hop wants it so; nothing else, where the host has no such address."""
         self._is_ipv4_only = True
@@ -148,6 +152,7 @@ class Opener:
                 raise
             # RFC 7435 section 3: a handshake that fails must not stop mail that may go without.
             connection = await self._try(address, context, owner, StartTls.NEVER, ticket)
+        connection.ticket = ticket
         self._book.worked(address)
         self.seconds = seconds = self._clock.monotonic() - began_at
         self._record(trace.ConnectionOpened(self._route.name, str(address), connection.tls, seconds))

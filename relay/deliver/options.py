@@ -1,6 +1,7 @@
 """What an administrator may set about the deliverer as a whole; a route has its own."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -50,3 +51,5 @@ class DelivererOptions:
     """How often deadlines are looked at, deferred mail returns and the depth is sampled."""
     receivers_max: int = 64
     """Connections to the hand-over socket: as many as there are slots."""
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """Turns that a client takes where others take one, by name; who is not named takes one."""

@@ -22,7 +22,7 @@ from msgspec import Struct, structs
 
 from relay.message.envelope import Envelope
 from relay.message.priority import Priority
-from relay.spool.change import RecipientState, Status
+from relay.spool.change import HELD, QUEUED, RecipientState, Status
 
 
 class _Order(Struct, frozen=True, kw_only=True):
@@ -80,6 +80,7 @@ class GiveUp(_Settling, frozen=True):
 
 
 Order = Hold | Release | Retry | Cancel | Rebind | Prioritize | Arrived | NotArrived | GiveUp
+_CANCELLED = Status.CANCELLED
 REPLY_MAX = 1_000
 """Characters of a last reply that are kept behind the reason for a hold."""
 
@@ -122,27 +123,27 @@ def carry_out(order: Order, states: list[RecipientState], indices: Sequence[int]
     count = 0
     for index in indices:
         after = change(order, states[index])
-        if after != states[index]:
+        if after is not states[index]:
             states[index] = after
             count += 1
     return count
 
 
 def _held(order: Hold, state: RecipientState) -> RecipientState:
-    if state.status is not Status.QUEUED:
+    if state.status is not QUEUED:
         return state
     reply = _said("held", order.by, order.reason)
     if state.reply:
         reply += f"; before: {state.reply[:REPLY_MAX]}"
-    return RecipientState(Status.HELD, state.attempts, 0.0, reply)
+    return RecipientState(HELD, state.attempts, 0.0, reply)
 
 
 def _released(order: Release, state: RecipientState) -> RecipientState:
-    return RecipientState(Status.QUEUED, 0, 0.0, state.reply) if state.status is Status.HELD else state
+    return RecipientState(QUEUED, 0, 0.0, state.reply) if state.status is HELD else state
 
 
 def _retried(order: Retry | Rebind, state: RecipientState) -> RecipientState:
-    if state.status is not Status.QUEUED or not state.next_attempt:
+    if state.status is not QUEUED or not state.next_attempt:
         return state
     return structs.replace(state, next_attempt=0.0)
 
@@ -150,7 +151,7 @@ def _retried(order: Retry | Rebind, state: RecipientState) -> RecipientState:
 def _cancelled(order: Cancel, state: RecipientState) -> RecipientState:
     if not state.status.is_left:
         return state
-    return RecipientState(Status.CANCELLED, state.attempts, 0.0, _said("cancelled", order.by, order.reason))
+    return RecipientState(_CANCELLED, state.attempts, 0.0, _said("cancelled", order.by, order.reason))
 
 
 def _settled(order: Arrived | NotArrived | GiveUp, state: RecipientState) -> RecipientState:
@@ -178,4 +179,4 @@ _CHANGES: dict[type[object], Callable[..., RecipientState]] = {
     Hold: _held, Release: _released, Retry: _retried, Cancel: _cancelled, Rebind: _retried,
     Arrived: _settled, NotArrived: _settled, GiveUp: _settled,
 }  # fmt: skip
-"""Each takes the order of its key; a type that says so per entry does not exist, hence `...`."""
+"""Each takes the order of its key, and gives the state itself back where it stays as it is; a type that says so per entry does not exist, hence `...`."""

@@ -76,6 +76,7 @@ class Pool:
         self._is_trusted = False
         """The last try to open a connection succeeded."""
         self._is_draining = False
+        self._supply.reachable = self._reachable
         sharing.add(self)
 
     @property
@@ -107,6 +108,10 @@ class Pool:
     @property
     def _is_paused(self) -> bool:
         return self._clock.monotonic() < self.paused_until
+
+    def _reachable(self) -> int:
+        """Connections there are, or may be for the asking: others may have the rest."""
+        return min(self.reach.route.connections, self.size + self._sharing.room(self.reach))
 
     # Demand.
 
@@ -232,6 +237,9 @@ class Pool:
         if self._idle and not connection.client.is_idle:
             # Another one rests: better there at once than here behind a verdict that may take long.
             return None
+        if connection.carries_large:
+            # What comes behind a large mail would wait until that is through.
+            return None
         work = self._desk.next_work(self.gate, connection.client.offer.recipients_max, self)
         if work is None:
             self._breakers.leave_probe(self)
@@ -270,6 +278,10 @@ class Pool:
     def try_now(self) -> None:
         """Somebody says that what was in its way is mended: no pause before the next connection."""
         self.paused_until, self.pause_reason, self._failures = 0.0, "", 0
+
+    def logs_in_again(self, connection: Connection, reply: Reply) -> bool:
+        """Whether the session after this one has another token to try."""
+        return self._opener.logs_in_again(connection, reply)
 
     def use_ipv4(self) -> None:
         """The next hop wants it."""

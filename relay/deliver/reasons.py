@@ -162,7 +162,7 @@ class Reasons:
             case Siding() as siding:
                 found = [self._aside(job.lane, siding)]
             case _:
-                found = self._in_lane(job.lane)
+                found = self._in_lane(job.lane, job)
         names = tuple(_text(mail.envelope.recipients[index].address) for index in concerned)
         for reason in found:
             reason.route, reason.recipients = job.lane.key.route, names
@@ -194,7 +194,7 @@ class Reasons:
         until = None if siding.needs_an_end else self._wall(siding.until)
         return Reason("aside", f"it lets other mail past: {siding.reason}", until=until)
 
-    def _in_lane(self, lane: Lane) -> list[Reason]:
+    def _in_lane(self, lane: Lane, job: Job) -> list[Reason]:
         if lane.key.stopped:
             stops = [self._stopped(each) for each in self._breakers if each.key.stopped == lane.key.stopped]
             return stops or [Reason("turn", "what had stopped its sender goes on just now")]
@@ -204,6 +204,7 @@ class Reasons:
         reasons = [reason for reason in found if reason is not None]
         if len(reasons) < len(found) or not found:
             text = f"it waits for its turn; {len(lane):,} mails wait for the same mailboxes"
+            text += f", and about {lane.before(job):,} of its priority go before it"
             if not any(pool.open_connections for pool in self._pools_for(lane)):
                 text += ", and no connection is open yet"
             return [Reason("turn", text, todo="m365-relay queue priority high, to let it go before others")]

@@ -8,15 +8,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from msgspec import structs
-
 from relay.clock import Clock
 from relay.deliver.options import DelivererOptions
 from relay.deliver.work import Bench
 from relay.message.queue_id import format_id, slot_of
 from relay.queue.job import Job
 from relay.queue.queue import Queue
-from relay.spool.change import RecipientState, Remove, Status
+from relay.spool.change import HELD, QUEUED, UNCERTAIN, RecipientState, Remove
 from relay.spool.entry import Damaged, Entry, Mail
 from relay.spool.handover import Queued
 from relay.spool.spool import Spool
@@ -63,8 +61,8 @@ class Register:
         queue = self._queue
         if mail.id in queue:
             return []
-        waiting = None if state is None else [s for s in state if s.status is Status.QUEUED]
-        if state is not None and any(s.status is Status.UNCERTAIN for s in state):
+        waiting = None if state is None else [s for s in state if s.status is QUEUED]
+        if state is not None and any([s.status is UNCERTAIN for s in state]):
             self.doubted(mail.id)
         if state is not None and not waiting:
             if any(s.status.is_left for s in state):
@@ -79,8 +77,8 @@ class Register:
             self._bench.expect(mail.id, len(mail.routes))
         at, attempts = mail.not_before, 0
         if waiting is not None:
-            attempts = max(s.attempts for s in waiting)
-            at = max(at, min(s.next_attempt for s in waiting))
+            attempts = max([s.attempts for s in waiting])
+            at = max(at, min([s.next_attempt for s in waiting]))
         jobs = []
         for route in mail.routes:
             job = queue.add(
@@ -90,6 +88,9 @@ class Register:
                 priority=mail.priority,
                 attempts=attempts,
                 has_state=state is not None,
+                client=mail.source,
+                campaign=mail.campaign,
+                size=mail.size,
             )
             self._place(job, at)
             jobs.append(job)
@@ -97,14 +98,18 @@ class Register:
 
     def enter_again(self, mail: Mail) -> list[Job]:
         """The jobs of a mail that was withdrawn: those that a start would make of what the disk has."""
-        states = mail.states
-        routes = dict.fromkeys(
+        envelope, states = mail.envelope, mail.states
+        routes = [
             recipient.route
-            for recipient, state in zip(mail.envelope.recipients, states, strict=True)
-            if state.status is Status.QUEUED
-        )
-        self._queue.forget(mail.id)
-        queued = structs.replace(Queued.of(mail.envelope), routes=tuple(routes))
+            for recipient, state in zip(envelope.recipients, states, strict=True)
+            if state.status is QUEUED
+        ]
+        self._queue.forget(envelope.id)
+        statuses = [state.status for state in states]
+        if not routes and HELD in statuses and UNCERTAIN not in statuses:
+            self._queue.hold(envelope.id)
+            return []
+        queued = Queued.of(envelope, tuple(routes) if len(routes) < 2 else tuple(dict.fromkeys(routes)))
         return self.enter(queued, states if mail.has_state else None)
 
     def _tell(self, mail: Queued, *, is_found: bool) -> None:

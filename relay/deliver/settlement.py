@@ -262,12 +262,20 @@ class Settlement:
                     trace.Held(id, names, route, via.host, reply, attempts, via.identity, via.session)
                 )
         if outcome.failed and told is not None:
-            for reply, names in _by_reply(work, outcome.failed):
-                self._record(
-                    trace.Failed(
-                        id, names, route, via.host, reply, attempts, told.why, via.identity, via.session
-                    )
-                )
+            for is_expired in (False, True):
+                failed = [i for i in outcome.failed if _is_expired(outcome, i) is is_expired]
+                for reply, names in _by_reply(work, failed):
+                    self._record(
+                        trace.Failed(
+                            id, names, route, via.host, reply, attempts, told.why,
+                            via.identity, via.session, is_expired,
+                        )
+                    )  # fmt: skip
+
+
+def _is_expired(outcome: Outcome, index: int) -> bool:
+    failure = outcome.failures.get(index)
+    return failure is not None and failure.is_expired
 
 
 def _acceptance(work: Work) -> Acceptance:

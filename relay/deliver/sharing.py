@@ -52,6 +52,10 @@ class Sharing:
                 self._promised.add(pool)
         return False
 
+    def room(self, reach: Reach) -> int:
+        """How many more may be opened now."""
+        return self.connections.room(reach.scopes)
+
     def release(self, owner: Hashable) -> None:
         """A connection is gone, or was not opened."""
         places = self.connections.release(owner)

@@ -61,7 +61,7 @@ class Spill:
         route = self._may(lane.route, work)
         if route is None:
             return False
-        lane.pop(priority)
+        lane.take(job)
         other = self._queue.lane(route.name, work.envelope.sender)
         other.push(job)
         self._record(trace.Spilled(format_id(job.id), lane.key.route, route.name, reason))

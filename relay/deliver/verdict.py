@@ -17,7 +17,7 @@ from relay.deliver.reach import Reach
 from relay.deliver.settlement import Settlement, Via
 from relay.deliver.sharing import Sharing
 from relay.deliver.work import Work
-from relay.m365.row import OpenBreaker, Scope, Stop, UseIpv4
+from relay.m365.row import LogInAgain, OpenBreaker, Scope, Stop, UseIpv4
 from relay.message.queue_id import format_id
 from relay.message.uncertain import Uncertain
 from relay.queue.job import Job
@@ -40,6 +40,7 @@ class Judged(Protocol):
     def reach(self) -> Reach: ...
     def via(self, connection: Connection) -> Via: ...
     def use_ipv4(self) -> None: ...
+    def logs_in_again(self, connection: Connection, reply: Reply) -> bool: ...
 
 
 class Verdicts:
@@ -76,7 +77,7 @@ class Verdicts:
         sender = work.envelope.sender
         troubles = self._believed(pool, outcome, work)
         for trouble in troubles:
-            self._stop(pool, trouble, sender)
+            self._stop(pool, connection, trouble, sender)
         if not outcome.says_something:
             # Nothing was counted against it: it waits where its sender may still send.
             self.give_back(work.job, sender)
@@ -151,10 +152,14 @@ class Verdicts:
                 troubles.append(outcome.suspicion)
         return troubles
 
-    def _stop(self, pool: Judged, trouble: Trouble, sender: bytes) -> None:
-        if isinstance(trouble.action, UseIpv4):
-            pool.use_ipv4()
-            return
+    def _stop(self, pool: Judged, connection: Connection, trouble: Trouble, sender: bytes) -> None:
+        match trouble.action:
+            case UseIpv4():
+                pool.use_ipv4()
+                return
+            case LogInAgain() if pool.logs_in_again(connection, trouble.reply):
+                # The token was good when the session began: revoked since, or the server has lost the session.
+                return
         self._learner.crowded(trouble, pool.reach)
         self._sharing.trim(pool.reach)
         if trouble.scope in (Scope.CONNECTION, Scope.MESSAGE, Scope.RECIPIENT):

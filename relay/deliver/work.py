@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from relay.budget.answer import Taken
+from relay.errors import RecordDamaged
 from relay.message.envelope import Envelope
 from relay.queue.job import Job
 from relay.route.cut import cut
@@ -146,6 +147,8 @@ class Bench:
             return shared.states
         recorded = self._spool.state(job.id) if job.has_state else None
         states = list(recorded) if recorded is not None else [_QUEUED] * recipients
+        if len(states) != recipients:
+            raise RecordDamaged(f"{len(states)} states for {recipients} recipients")
         if shared is not None:
             shared.states = states
         return states

@@ -56,6 +56,8 @@ class Policy:
     """Sessions at once that send, over all receivers; 0: as for everybody."""
     quotas: tuple[Quota, ...] = ()
     """How much in which time, over all receivers."""
+    weight: int = 1
+    """Turns that its mail takes in the queue where others take one."""
 
 
 ANYTHING = Policy()
@@ -90,6 +92,10 @@ class Clients:
     def bounds(self) -> dict[str, tuple[str, ...]]:
         """The routes of those who are held to some, by their names."""
         return {each.name: each.policy.routes for each in self.clients if each.policy.routes is not None}
+
+    def weights(self) -> dict[str, int]:
+        """Those that weigh more than others, by their names."""
+        return {each.name: each.policy.weight for each in self.clients if each.policy.weight != 1}
 
     def __repr__(self) -> str:
         return f"Clients({len(self.clients)})"

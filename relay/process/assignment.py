@@ -21,11 +21,14 @@ from relay.identity.dkim_key import SigningKey
 from relay.identity.expiry import Credential
 from relay.identity.graph import GraphOptions
 from relay.receive.brake_options import BrakeOptions
+from relay.receive.learning_options import LearningOptions
 from relay.receive.options import Limits, ListenerOptions, Rewrite, SpoofingOptions
 from relay.route.route import Route, Withheld
 from relay.route.tenant import Tenant
 from relay.spool.options import SpoolOptions
 from relay.trace.history.options import HistoryOptions
+from relay.trace.seen.options import InventoryOptions
+from relay.webhook.options import Webhooks
 
 
 class InheritedListener(Struct, frozen=True):
@@ -64,6 +67,9 @@ class Assignment(Struct, frozen=True):
     tenant: Tenant = Tenant()
     spoofing: SpoofingOptions = SpoofingOptions()
     brakes: BrakeOptions = BrakeOptions()
+    learning: LearningOptions | None = None
+    """For receivers, and for the deliverer to say that it is on."""
+    inventory: InventoryOptions = InventoryOptions()
     acted_at: float = 0.0
     """When the administrator started or reloaded the relay, seconds since the epoch."""
     credentials: tuple[Credential, ...] = ()
@@ -76,6 +82,8 @@ class Assignment(Struct, frozen=True):
     """Told to the deliverer, with its secret, where Microsoft Graph is asked."""
     audit: AuditOptions | None = None
     """None: this process records nothing."""
+    webhooks: Webhooks | None = None
+    """With their secrets, for their process alone."""
     console: int | None = None
     """Descriptor of the console's socket."""
 

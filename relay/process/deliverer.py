@@ -19,6 +19,7 @@ from relay.identity.recipients import Directory
 from relay.identity.token_cache import TokenCache
 from relay.message.queue_id import MAX_SLOTS
 from relay.process.life import Life, Unavailable, run
+from relay.receive.learning_watch import INTERVAL_S, LearningWatch
 from relay.route.oauth import OAuth
 from relay.route.table import RouteTable
 from relay.spool import lock
@@ -59,6 +60,7 @@ async def work(life: Life) -> None:
         pause_s=told.deliverer.settle_pause_s,
     )
     _watch_expiry(life)
+    _watch_learning(life)
     tokens = _tokens(life)
     deliverer = Deliverer(
         told.deliverer,
@@ -189,6 +191,21 @@ def _watch_expiry(life: Life) -> None:
 
     look()
     refresh()
+
+
+def _watch_learning(life: Life) -> None:
+    """Say that unknown devices are let in, and when that has ended: here, because there is one deliverer."""
+    options = life.told.learning
+    if options is None:
+        return
+    watch = LearningWatch(options, life.record, life.clock)
+    loop = life.end.get_loop()
+
+    def look() -> None:
+        if watch.look():
+            loop.call_later(INTERVAL_S, look)
+
+    look()
 
 
 def _boot_id() -> str:

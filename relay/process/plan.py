@@ -21,6 +21,7 @@ from relay.trace.event import Record
 RECEIVER = "relay.process.receiver"
 DELIVERER = "relay.process.deliverer"
 CONSOLE = "relay.console.main"
+WEBHOOKS = "relay.process.webhooks"
 
 NOBODY = Clients()
 
@@ -110,6 +111,10 @@ class Plan:
         bound = self._sockets.at(_endpoint(console.host, console.port, CONSOLE))
         return [self._seat(CONSOLE, "console", 0, console=bound.fileno())]
 
+    def webhooks(self) -> list[Seat]:
+        """One for all of them, or none."""
+        return [] if self._configuration.webhooks is None else [self._seat(WEBHOOKS, "webhooks", 0)]
+
     def _inherited(self, index: int) -> InheritedListener:
         listener = self._configuration.listeners[index]
         bound = self._sockets.at(_listener_at(index, self._configuration))
@@ -159,12 +164,15 @@ class Plan:
             tenant=configuration.tenant,
             spoofing=configuration.spoofing,
             brakes=configuration.brakes.share(configuration.relay.receivers),
+            learning=configuration.learning,
+            inventory=configuration.inventory,
             acted_at=self._clock.now(),
             history=configuration.history if module == DELIVERER and configuration.history.enabled else None,
             credentials=configuration.credentials if module == DELIVERER else (),
             control=configuration.control if module == DELIVERER else None,
             graph=configuration.graph if module == DELIVERER else None,
             audit=None if module == CONSOLE else configuration.audit,
+            webhooks=configuration.webhooks if module == WEBHOOKS else None,
             console=console,
         )
         payload = assignment.encode(told)

@@ -12,6 +12,7 @@ from relay.process.life import Life, Unavailable, run
 from relay.process.signer_seat import SignerSeat
 from relay.receive.certificate import ContextFiles, Loaded
 from relay.receive.handover import Handover
+from relay.receive.learning import learning_bounds
 from relay.receive.options import ListenerTls, ReceiverOptions
 from relay.receive.receiver import Receiver
 from relay.route.table import RouteTable
@@ -21,6 +22,8 @@ from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
 from relay.spool.store import Store
 from relay.spool.usage import SharedUsage
+from relay.trace.seen.options import FILE as SEEN_FILE
+from relay.trace.seen.store import SeenStore
 
 SLOT_WAIT_S = 10.0
 """A starting deliverer drops what dead receivers left before it lets go: milliseconds, unless they left much."""
@@ -42,6 +45,8 @@ async def work(life: Life) -> None:
     keys = KeyRing(told.dkim)
     signer = SignerSeat(told.number, keys.keys(), life.record, life.clock)
     usage = SharedUsage(told.spool.path)
+    inventory = told.inventory
+    seen = SeenStore(told.spool.path / SEEN_FILE, inventory.keep_s) if inventory.enabled else None
     loaded = [_loaded(each) for each in told.listeners]
     receiver = Receiver(
         ReceiverOptions(
@@ -54,9 +59,10 @@ async def work(life: Life) -> None:
             told.tenant,
             told.spoofing,
             told.brakes,
+            told.learning,
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
-        RouteTable(told.routes, told.tenant, told.clients.bounds()),
+        RouteTable(told.routes, told.tenant, told.clients.bounds() | learning_bounds(told.learning)),
         store,
         committer,
         handover,
@@ -67,6 +73,7 @@ async def work(life: Life) -> None:
         signer.line,
         usage,
         watched=loaded,
+        seen=seen,
     )
     signer.start()
     await handover.start()
@@ -78,6 +85,8 @@ async def work(life: Life) -> None:
     await committer.close()
     await handover.close()
     usage.close()
+    if seen is not None:
+        seen.close()
     store.close()
     held.release()
 

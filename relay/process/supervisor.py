@@ -1,12 +1,12 @@
-"""The supervisor: keeps receivers, the deliverer and the console alive; touches no mail.
+"""The supervisor: keeps receivers, the deliverer, webhooks and the console alive; touches no mail.
 
     starting ── all children ready ──► ready ── SIGTERM, SIGINT ──► draining ──► ended
                                         │  ▲
                                  SIGHUP ▼  │ all replaced, or the old ones kept
                                       reloading
 
-Draining goes with the mail: receivers first, then the deliverer, then the console. A
-second signal ends everything at once; what was acknowledged is in the spool.
+Draining goes with the mail: receivers first, and webhooks with them, then the deliverer,
+then the console. A second signal ends everything at once; what was acknowledged is in the spool.
 """
 
 import asyncio
@@ -67,6 +67,7 @@ class Supervisor:
         self._receivers: list[Seat] = []
         self._deliverer: list[Seat] = []
         self._console: list[Seat] = []
+        self._webhooks: list[Seat] = []
         self._was_ready = False
         self._signals = 0
         self._end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
@@ -83,6 +84,7 @@ class Supervisor:
         self._tick()
         plan = self._plan(self._configuration)
         self._receivers, self._deliverer, self._console = plan.receivers(), plan.deliverer(), plan.console()
+        self._webhooks = plan.webhooks()
         for seat in self._seats():
             seat.fill()
         living = asyncio.create_task(self._live())
@@ -145,11 +147,13 @@ class Supervisor:
     async def _replace_others(self, new: Configuration) -> None:
         """One spool has one deliverer, so the old one ends first; mail waits in the spool for a moment."""
         plan = self._plan(new)
-        await self._dismiss([*self._deliverer, *self._console], new.relay.drain_s)
-        self._deliverer, self._console = plan.deliverer(), plan.console()
-        for seat in (*self._deliverer, *self._console):
+        others = [*self._deliverer, *self._console, *self._webhooks]
+        await self._dismiss(others, new.relay.drain_s)
+        self._deliverer, self._console, self._webhooks = plan.deliverer(), plan.console(), plan.webhooks()
+        others = [*self._deliverer, *self._console, *self._webhooks]
+        for seat in others:
             seat.fill()
-        await wait_ready([*self._deliverer, *self._console], READY_WITHIN_S)
+        await wait_ready(others, READY_WITHIN_S)
 
     async def _dismiss(self, seats: list[Seat], within_s: float) -> bool:
         """Drain these, all at once; False when one had to be killed or failed."""
@@ -164,7 +168,8 @@ class Supervisor:
         self._sockets.close()
         drain_s = self._configuration.relay.drain_s
         ends_at = self._clock.monotonic() + drain_s
-        is_clean = await self._dismiss(self._receivers, drain_s * (1 - DELIVERER_SHARE))
+        # What the deliverer does last is told after the next start.
+        is_clean = await self._dismiss([*self._receivers, *self._webhooks], drain_s * (1 - DELIVERER_SHARE))
         for seats in (self._deliverer, self._console):
             is_clean &= await self._dismiss(seats, max(ends_at - self._clock.monotonic(), 1.0))
         if self._timer is not None:
@@ -198,7 +203,7 @@ class Supervisor:
         return Plan(configuration, self._sockets, self._record, self._clock, self._on_child_end)
 
     def _seats(self) -> tuple[Seat, ...]:
-        return (*self._receivers, *self._deliverer, *self._console)
+        return (*self._receivers, *self._deliverer, *self._console, *self._webhooks)
 
 
 def _check_unchanged(old: Configuration, new: Configuration) -> None:

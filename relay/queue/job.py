@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from relay.message.priority import Priority
 from relay.message.queue_id import EPOCH_MS
+from relay.queue.flow import Flow
 
 if TYPE_CHECKING:
     from relay.queue.lane import Lane
@@ -26,7 +27,7 @@ class Seat(Protocol):
 class Job:
     """Mutable: it lives as long as its mail waits."""
 
-    __slots__ = ("attempts", "has_state", "home", "id", "lane", "losses", "priority", "seat")
+    __slots__ = ("attempts", "flow", "has_state", "id", "lane", "losses", "priority", "seat")
 
     def __init__(
         self,
@@ -35,12 +36,12 @@ class Job:
         attempts: int = 0,
         has_state: bool = False,
         priority: Priority = Priority.NORMAL,
+        flow: Flow | None = None,
     ) -> None:
         self.id = id
         self.lane = lane
         """Where it waits now."""
-        self.home = lane.key.route
-        """The route its recipients were given when the mail came, whichever it takes now."""
+        self.flow = flow or Flow(lane.key.route)
         self.attempts = attempts
         """Tries that ended in an answer about this mail."""
         self.has_state = has_state
@@ -50,6 +51,11 @@ class Job:
         """Connections lost since the last answer, before anything of the content had left."""
         self.seat: Seat | None = None
         """None: it is under way, or on its way from one seat to another."""
+
+    @property
+    def home(self) -> str:
+        """The route its recipients were given when the mail came, whichever it takes now."""
+        return self.flow.home
 
     @property
     def queued_at(self) -> float:

@@ -1,4 +1,4 @@
-"""A lane: the jobs that the same mailboxes of a route may send, by priority, oldest mail first.
+"""A lane: the jobs that the same mailboxes of a route may send, by priority, and in fair turns.
 
 A mail goes through whichever of its mailboxes has room first, so mails for the same set
 of mailboxes wait together. A lane without mailboxes is stopped: its key says what for, and
@@ -11,7 +11,7 @@ from relay.budget.limit import Place
 from relay.message.priority import Priority
 from relay.queue.job import Job
 from relay.queue.siding import Siding
-from relay.queue.strand import Strand
+from relay.queue.strand import Strand, Weigh
 from relay.route.route import Login, Route
 
 SidingKey = tuple[Place, Priority]
@@ -33,7 +33,13 @@ class LaneKey:
 class Lane:
     """Ready jobs of one key."""
 
-    def __init__(self, key: LaneKey, route: Route, logins: tuple[Login | None, ...] = (None,)) -> None:
+    def __init__(
+        self,
+        key: LaneKey,
+        route: Route,
+        logins: tuple[Login | None, ...] = (None,),
+        weigh: Weigh = lambda client: 1,
+    ) -> None:
         self.key = key
         self.route = route
         self.logins = logins
@@ -42,33 +48,50 @@ class Lane:
         self.sidings: dict[SidingKey, Siding] = {}
         self._opened: dict[SidingKey, None] = {}
         """Sidings that let their mail ask again, one at a time."""
-        self._strands = (Strand(), Strand(), Strand())
+        self._strands = (Strand(weigh), Strand(weigh), Strand(weigh))
 
     def __len__(self) -> int:
         high, normal, bulk = self._strands
         return len(high) + len(normal) + len(bulk)
 
-    def waiting(self) -> list[Priority]:
+    def count(self, *, with_large: bool) -> int:
+        """How many wait, with or without large ones."""
+        high, normal, bulk = self._strands
+        return sum([strand.count(with_large=with_large) for strand in (high, normal, bulk)])
+
+    def waiting(self, *, with_large: bool = True) -> list[Priority]:
         """Priorities of which mail waits, the highest first."""
-        return [priority for priority, strand in zip(_PRIORITIES, self._strands, strict=True) if strand]
+        return [
+            priority
+            for priority, strand in zip(_PRIORITIES, self._strands, strict=True)
+            if strand.count(with_large=with_large)
+        ]
 
     def push(self, job: Job) -> None:
         """The job waits for its turn."""
         job.lane = self
         self._strands[job.priority].push(job)
 
-    def head(self, priority: Priority) -> Job | None:
-        """The oldest of a priority, left in its place."""
-        return self._strands[priority].peek()
+    def head(self, priority: Priority, *, with_large: bool = True) -> Job | None:
+        """Whose turn it is in a priority, left in its place."""
+        return self._strands[priority].peek(with_large=with_large)
 
     def peek(self) -> Job | None:
-        """The oldest of all."""
-        heads = [head for strand in self._strands if (head := strand.peek()) is not None]
+        """The oldest of all, left in its place."""
+        heads = [head for strand in self._strands if (head := strand.oldest()) is not None]
         return min(heads, key=_id) if heads else None
 
-    def pop(self, priority: Priority) -> Job:
-        """The oldest of a priority; IndexError when none waits."""
-        return self._strands[priority].pop()
+    def take(self, job: Job) -> None:
+        """It leaves, as `head` or `peek` gave it."""
+        self._strands[job.priority].take(job)
+
+    def before(self, job: Job) -> int:
+        """About how many of its priority go before a job that stands here."""
+        return self._strands[job.priority].before(job)
+
+    def charge(self, job: Job, size: int) -> None:
+        """It has had its turn, a mail of so many bytes."""
+        self._strands[job.priority].charge(job, size)
 
     # Mail that stands aside.
 

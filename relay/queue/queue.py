@@ -6,13 +6,14 @@ that finds a mail again, does not deliver it twice. Its jobs are found by its id
 whoever wants something of a mail wherever it waits.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from relay.m365.preset import Kind
 from relay.message.priority import Priority
 from relay.queue.deferred import Deferred
 from relay.queue.denial import Denials, text_of
+from relay.queue.flow import Flows
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
 from relay.route.mailbox import Mailboxes
@@ -34,14 +35,15 @@ class Depth:
 class Queue:
     """Lanes, the deferred in a heap, and the ids of all that is known."""
 
-    def __init__(self, route_named: Callable[[str], Route]) -> None:
-        """`route_named` gives a route for every name, even one that is no longer configured."""
+    def __init__(self, route_named: Callable[[str], Route], weights: Mapping[str, int] | None = None) -> None:
+        """`route_named` gives a route for every name, even one that is no longer configured; `weights` by client."""
         self.denials = Denials()
         self._route_named = route_named
         self._lanes: dict[LaneKey, Lane] = {}
         self._plain: dict[str, Lane] = {}
         """Of routes whose one login sends for everybody, by name."""
         self._mailboxes: dict[str, tuple[Route, Mailboxes]] = {}
+        self._flows = Flows(weights)
         self._deferred = Deferred()
         self._known: dict[int, Job | tuple[Job, ...] | None] = {}
         """Jobs by id; None: the mail is held, (): it is in the hands of somebody who will `forget` it."""
@@ -68,7 +70,7 @@ class Queue:
         key = LaneKey(route_name, tuple(login.username if login else "" for login in logins), stopped)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(key, route, logins)
+            lane = self._lanes[key] = Lane(key, route, logins, self._flows.weight)
             if not logins and not stopped:
                 lane.reason = f"no mailbox of the route {route_name} may send for its senders"
         if not route.mailboxes and not self.denials:
@@ -97,11 +99,14 @@ class Queue:
         priority: Priority = Priority.NORMAL,
         attempts: int = 0,
         has_state: bool = False,
+        client: str = "",
+        campaign: str = "",
+        size: int = 0,
     ) -> Job:
         """A job for a mail; the caller places it with `push` or `defer`."""
-        job = Job(id, self.lane(route_name, sender), attempts, has_state, priority)
-        others = self.jobs(id)
-        self._known[id] = (*others, job) if others else job
+        flow = self._flows.flow(route_name, client, campaign, size)
+        job = Job(id, self.lane(route_name, sender), attempts, has_state, priority, flow)
+        self._known[id] = (*self.jobs(id), job) if self._known.get(id) else job
         return job
 
     def jobs(self, id: int) -> tuple[Job, ...]:
@@ -118,6 +123,23 @@ class Queue:
         self.stand_down(id)
         self.forget(id)
         self._known[id] = ()
+
+    def withdraw_standing(self, id: int) -> bool:
+        """As `withdraw`, unless something of the mail is tried just now: False, and all is as it was."""
+        found = self._known.get(id, ())
+        # What most are, of a million that an order takes: one job that waits, or held.
+        if isinstance(found, Job) and (seat := found.seat) is not None:
+            seat.leave(found)
+            self._known[id] = ()
+            return True
+        if found is None:
+            self._held -= 1
+            self._known[id] = ()
+            return True
+        if self.is_under_way(id):
+            return False
+        self.withdraw(id)
+        return True
 
     def stand_down(self, id: int) -> None:
         """What of a mail waits does so no more; what is under way goes on."""

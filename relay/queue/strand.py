@@ -1,78 +1,155 @@
-"""A strand: jobs of a lane that go in order, the oldest mail first.
+"""A strand: jobs of a lane that take turns, by client and campaign.
 
-New mail comes nearly in order of id and goes to a plain queue; what comes late or comes
-back goes to a heap; the older of the two heads is next. A job that is withdrawn stays
-where it is, without a seat, and is passed over when it comes to the head.
+    strand ── ordinary mail ── clients, by weight ── their campaigns ── the oldest first
+           └─ large mail ───── clients, by weight ── their campaigns ── the oldest first
+
+A client takes turns as one, however many campaigns he names: who invents one for each mail
+goes no faster. Large mail is kept apart because it may have to wait where other mail may
+go; where both may, they take turns like two clients that weigh as much as all of theirs.
+With one client and one campaign the oldest is next.
+
+A job that is withdrawn stays where it is, without a seat, and is passed over.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from heapq import heappop, heappush
+from collections.abc import Callable
+from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
+
+from relay.queue.flow import cost
+from relay.queue.line import Line
+from relay.queue.rota import Rota
 
 if TYPE_CHECKING:
     from relay.queue.job import Job
+
+Weigh = Callable[[str], int]
+"""What a client weighs."""
+Campaigns = Rota[Line]
+_Clients = Rota[Line | Campaigns]
+"""Most have one campaign at a time: those have its line, without a rota of one."""
+_KINDS = ("ordinary", "large")
 
 
 class Strand:
     """Of one priority."""
 
-    __slots__ = ("_fresh", "_gone", "_returned", "_returns")
+    __slots__ = ("_ages", "_clients", "_counts", "_kinds", "_knowings", "_weigh")
 
-    def __init__(self) -> None:
-        self._fresh: deque[Job] = deque()
-        self._returned: list[tuple[int, int, Job]] = []
-        self._returns = 0
-        self._gone = 0
-        """Withdrawn, and still standing here."""
+    def __init__(self, weigh: Weigh) -> None:
+        self._weigh = weigh
+        self._clients: tuple[_Clients, _Clients] = (Rota(), Rota())
+        """Of ordinary and of large mail."""
+        self._counts = [0, 0]
+        self._kinds: Rota[_Clients] = Rota()
+        self._ages: list[tuple[int, int, Line]] = []
+        """Lines by an id that is not above that of their oldest mail."""
+        self._knowings = 0
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._returned) - self._gone
+        return self._counts[0] + self._counts[1]
+
+    def count(self, *, with_large: bool) -> int:
+        """How many there are, with or without large ones."""
+        ordinary, large = self._counts
+        return ordinary + large if with_large else ordinary
 
     def push(self, job: Job) -> None:
-        """The job waits for its turn: behind all mail that is older."""
+        """The job waits for its turn."""
         job.seat = self
-        fresh = self._fresh
-        if not fresh or job.id >= fresh[-1].id:
-            fresh.append(job)
-        else:
-            self._returns += 1
-            heappush(self._returned, (job.id, self._returns, job))
+        is_large = job.flow.is_large
+        self._counts[is_large] += 1
+        line = self._line(job)
+        line.push(job)
+        if line.known_from < 0 or job.id < line.known_from:
+            self._know(line, job.id)
 
-    def peek(self) -> Job | None:
-        """The oldest, left in its place."""
-        if self._gone:
-            self._skip()
-        fresh, returned = self._fresh, self._returned
-        if returned and (not fresh or returned[0][0] < fresh[0].id):
-            return returned[0][2]
-        return fresh[0] if fresh else None
+    def peek(self, *, with_large: bool = True) -> Job | None:
+        """Whose turn it is, left in its place."""
+        ordinary, large = self._counts
+        if not with_large or not (large or self._kinds.is_shared):
+            return self._clients[0].peek() if ordinary else None
+        for name, clients in zip(_KINDS, self._clients, strict=True):
+            # It weighs what those weigh who wait in it, and they come and go.
+            member = self._kinds.get(name) or self._kinds.join(name, 1, clients)
+            member.weight = max(1, clients.weight)
+        return self._kinds.peek()
 
-    def pop(self) -> Job:
-        """The oldest; IndexError when none waits."""
-        if self._gone:
-            self._skip()
-        fresh, returned = self._fresh, self._returned
-        if returned and (not fresh or returned[0][0] < fresh[0].id):
-            job = heappop(returned)[2]
-        else:
-            job = fresh.popleft()
+    def oldest(self) -> Job | None:
+        """The oldest of all, left in its place."""
+        ages = self._ages
+        while ages:
+            id, _, line = ages[0]
+            job = line.peek() if line.known_from == id else None
+            if job is None:
+                heappop(ages)
+                if line.known_from == id:
+                    line.known_from = -1
+            elif job.id == id:
+                return job
+            else:
+                line.known_from = job.id
+                heapreplace(ages, (job.id, self._knowing(), line))
+        return None
+
+    def before(self, job: Job) -> int:
+        """About how many go before it, of ordinary or of large mail as it is itself."""
+        flow = job.flow
+        clients = self._clients[flow.is_large]
+        client = clients.get(flow.client)
+        assert client is not None
+        place = self._line(job).before(job)
+        if isinstance(client.waits, Rota):
+            place = client.waits.before(flow.campaign, place)
+        return clients.before(flow.client, place)
+
+    def take(self, job: Job) -> None:
+        """It leaves, and comes back perhaps: the oldest of its line, as `peek` and `oldest` give them."""
+        self._line(job).take(job)
         job.seat = None
-        return job
+        self._counts[job.flow.is_large] -= 1
+
+    def charge(self, job: Job, size: int) -> None:
+        """It has had its turn."""
+        flow, counts = job.flow, cost(size)
+        clients = self._clients[flow.is_large]
+        client = clients.get(flow.client)
+        assert client is not None
+        if isinstance(client.waits, Rota):
+            client.waits.charge(flow.campaign, counts)
+        clients.charge(flow.client, counts)
+        if self._kinds.get(_KINDS[flow.is_large]) is not None:
+            self._kinds.charge(_KINDS[flow.is_large], counts)
 
     def leave(self, job: Job) -> None:
         """It is withdrawn."""
         job.seat = None
-        self._gone += 1
+        self._counts[job.flow.is_large] -= 1
         # An action takes the oldest first, so most leave at once, and a million need no room.
-        self._skip()
+        self._line(job).peek()
 
-    def _skip(self) -> None:
-        fresh, returned = self._fresh, self._returned
-        while fresh and fresh[0].seat is not self:
-            fresh.popleft()
-            self._gone -= 1
-        while returned and returned[0][2].seat is not self:
-            heappop(returned)
-            self._gone -= 1
+    def _line(self, job: Job) -> Line:
+        """Where it stands, or is to stand."""
+        flow = job.flow
+        clients = self._clients[flow.is_large]
+        client = clients.get(flow.client)
+        if client is None:
+            client = clients.join(flow.client, self._weigh(flow.client), Line(flow.campaign))
+        waits = client.waits
+        if isinstance(waits, Line):
+            if waits.name == flow.campaign:
+                return waits
+            campaigns: Campaigns = Rota()
+            campaigns.join(waits.name, 1, waits)
+            waits = client.waits = campaigns
+        campaign = waits.get(flow.campaign) or waits.join(flow.campaign, 1, Line(flow.campaign))
+        return campaign.waits
+
+    def _know(self, line: Line, id: int) -> None:
+        line.known_from = id
+        heappush(self._ages, (id, self._knowing(), line))
+
+    def _knowing(self) -> int:
+        self._knowings += 1
+        return self._knowings

@@ -15,6 +15,7 @@ from relay.message.received import date_field, message_id_field, protocol_name, 
 from relay.receive.intake import Intake
 from relay.smtp.command import MailCommand
 from relay.spool.change import Accept
+from relay.trace.seen.sighting import NOTHING
 
 MAX_MESSAGE_ID = 998
 """Of a Message-ID we show what fits a line (RFC 5322 section 2.1.1)."""
@@ -39,6 +40,8 @@ class Origin:
     """Name of the client, where it is known by one."""
     is_logged_in: bool = False
     policy: Policy = ANYTHING
+    way: str = NOTHING
+    """How it proves who it is, as the record of who was seen has it."""
 
 
 def accept(

@@ -19,9 +19,11 @@ from relay.receive.allowance import Allowance
 from relay.receive.brake import Brakes
 from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
+from relay.receive.learning import Learning, give_back_places
 from relay.receive.logins import Logins
 from relay.receive.options import Action, ReceiverOptions
 from relay.receive.rewrite import Rewrites
+from relay.receive.seen import Seen
 from relay.receive.spoofing import Spoofing
 from relay.receive.suppression import Suppression
 from relay.route.table import RouteTable
@@ -30,6 +32,7 @@ from relay.spool.change import Change
 from relay.spool.handover import Queued
 from relay.spool.usage import OwnUsage, Usage
 from relay.trace.event import AlignmentUnknown, Record
+from relay.trace.seen.store import SeenStore
 
 if TYPE_CHECKING:
     from relay.receive.session import Session
@@ -73,8 +76,13 @@ class Common:
         usage: Usage | None = None,
         keys: KeyRing | None = None,
         look_up: LookUp = ask,
+        seen: SeenStore | None = None,
     ) -> None:
-        """`usage`: what clients use of their quotas, None: this process alone counts. `look_up` asks the DNS."""
+        """`usage`: what clients use of their quotas, None: this process alone counts. `look_up` asks the DNS.
+
+        `seen` keeps who sent; None: nobody does.
+        """
+        usage = usage or OwnUsage()
         self.options = options
         self.limits = options.limits
         self.loop = loop
@@ -93,7 +101,15 @@ class Common:
         if options.spoofing.alignment is not Action.OFF:
             demands = Demands(look_up, self.spawn, clock, lambda *why: record(AlignmentUnknown(*why)))
             self.alignment = Alignment(options.spoofing.alignment, demands, keys, record)
-        self.allowance = Allowance(options.tenant, usage or OwnUsage(), clock)
+        self.allowance = Allowance(options.tenant, usage, clock)
+        self.learning: Learning | None = None
+        if options.learning is not None:
+            proxies = [
+                each for one in options.listeners for each in (*one.proxy_networks, *one.xclient_networks)
+            ]
+            self.learning = Learning(options.learning, self.directory, proxies, usage, clock, record)
+        give_back_places(usage, self.learning)
+        self.seen = Seen(seen, self.learning, options.tenant.is_inside, clock, record)
         self.brakes = Brakes(options.brakes)
         self.record = record
         self.clock = clock

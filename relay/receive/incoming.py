@@ -15,6 +15,7 @@ from relay._fastpath import BodyHash
 from relay.errors import SpoolError
 from relay.identity.client import ANYTHING
 from relay.message.envelope import Recipient
+from relay.message.from_field import author_of
 from relay.message.queue_id import format_id
 from relay.receive.accept import Origin, accept
 from relay.receive.choice import choose
@@ -45,7 +46,7 @@ class Owner(Protocol):
 class Incoming:
     """One mail, from its first content to the end of its commit."""
 
-    __slots__ = ("_accept", "_chunks", "_common", "_error", "_from_left", "_head", "_is_charged", "_name", "_original_from", "_owner",
+    __slots__ = ("_accept", "_author", "_chunks", "_common", "_error", "_from_left", "_head", "_is_charged", "_name", "_origin", "_original_from", "_owner",
                  "_policy", "_refusal", "_since", "_streamed", "_waiting", "id")  # fmt: skip
 
     def __init__(self, common: Common, owner: Owner) -> None:
@@ -63,6 +64,9 @@ class Incoming:
         self._policy = ANYTHING
         self._is_charged = False
         self._accept: Accept | None = None
+        self._author = b""
+        self._origin: Origin | None = None
+        """Where it comes from, once its data has ended."""
         self._original_from = b""
         self._from_left = ""
         self._since = common.clock.monotonic()
@@ -121,6 +125,10 @@ class Incoming:
         if isinstance(intake, Reply):
             self.abandon()
             return intake
+        self._origin = origin
+        if common.seen.wants_author(origin):
+            author = author_of(intake.header)
+            self._author = intake.original_from or (b"" if isinstance(author, str) else author.address)
         sender = mail.sender if rule is None else rule.address_for(mail.sender)
         if common.spoofing.is_asked:
             refusal = common.spoofing.judge(intake.header, sender, origin, self._name)
@@ -271,6 +279,8 @@ class Incoming:
         name = self._name
         original = envelope.original_sender
         common.handover.announce(Queued.of(envelope))
+        if self._origin is not None:
+            common.seen.mailed(self._origin, envelope, self._author)
         common.record(
             Accepted(
                 name,

@@ -6,6 +6,7 @@ from enum import Enum
 from relay.identity.client import Clients
 from relay.message.priority import Priority
 from relay.receive.brake_options import BrakeOptions
+from relay.receive.learning_options import LearningOptions
 from relay.route.tenant import Tenant
 from relay.smtp.server import ServerOptions
 from relay.spool.change import MAX_RECORD_BYTES
@@ -196,6 +197,8 @@ class ReceiverOptions:
     tenant: Tenant = field(default_factory=Tenant)
     spoofing: SpoofingOptions = field(default_factory=SpoofingOptions)
     brakes: BrakeOptions = field(default_factory=BrakeOptions)
+    learning: LearningOptions | None = None
+    """None: nobody unknown is let in."""
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

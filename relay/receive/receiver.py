@@ -24,6 +24,7 @@ from relay.spool.spool import Spool
 from relay.spool.usage import Usage
 from relay.tls import ServerContext
 from relay.trace.event import Draining, RecipientsRead, Record
+from relay.trace.seen.store import SeenStore
 
 SWEEP_S = 1.0
 """Between two looks at all sessions: time-outs are minutes, and 10,000 sessions cost some 5 ms a look."""
@@ -50,13 +51,14 @@ class Receiver:
         usage: Usage | None = None,
         look_up: LookUp = ask,
         watched: Sequence[Loaded | None] = (),
+        seen: SeenStore | None = None,
     ) -> None:
         """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS.
 
         `watched`, so ordered too, says what contexts were made of: they are made anew when that changes.
         Mail is signed with `keys`, without them none is; by `signing`, or by a thread. `usage` is what clients use
         of their quotas; None: no other receiver serves them. `look_up` asks the DNS for what
-        authors' domains want.
+        authors' domains want. `seen` is where it is written down who sends.
         """
         if len(sockets) != len(options.listeners):
             raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
@@ -79,13 +81,14 @@ class Receiver:
             usage,
             keys,
             look_up,
+            seen,
         )
         self._listeners = [
             Listener(
                 listener,
                 server_options(options, listener),
                 contexts[index] if contexts else None,
-                Access(listener, self._common.directory),
+                Access(listener, self._common.directory, self._common.learning),
             )
             for index, listener in enumerate(options.listeners)
         ]
@@ -155,6 +158,7 @@ class Receiver:
         if common.dkim is not None:
             common.dkim.close()
         common.logins.close()
+        await common.seen.close()
 
     async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common
@@ -193,6 +197,7 @@ class Receiver:
     def _tick(self) -> None:
         self._timer = self._common.loop.call_later(SWEEP_S, self._tick)
         self.sweep()
+        self._common.seen.sweep()
         if self._watches and (self._looking is None or self._looking.done()):
             self._looking = self._common.loop.create_task(self._look())
 

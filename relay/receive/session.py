@@ -284,6 +284,8 @@ class Session(asyncio.BufferedProtocol):
         refusal = self._visitor.judge_mail(command.sender, is_tls=self._server.is_tls)
         if refusal is None:
             refusal = common.allowance.judge_mail(self, self._origin, command.size)
+        if refusal is not None:
+            common.seen.refused(self._origin, "MAIL", command.sender, refusal)
         self._server.answer(refusal or reply)
 
     def _login(self, event: Login) -> None:
@@ -306,13 +308,14 @@ class Session(asyncio.BufferedProtocol):
         self._active_at = now
         common.record(login_event(event, verdict, client, self._listener.options.name))
         if isinstance(verdict, Granted):
-            self._visitor.logged_in(verdict.client)
+            self._visitor.logged_in(verdict.client, event.mechanism)
             self._answer(WELCOME, common.brakes.login_succeeded(client, event.username, now))
         elif verdict.reply is BUSY:
             self._server.answer(BUSY)
         else:
             brake = common.brakes.login_failed(client, event.username, event.password, now)
             self._answer(verdict.reply, brake)
+            common.seen.login_failed(self._visitor.who, self._origin.tls, event, verdict)
 
     def _answer(self, reply: Reply, brake: Brake) -> None:
         """Now, or as late as the brakes say."""
@@ -357,14 +360,15 @@ class Session(asyncio.BufferedProtocol):
         assert mail is not None
         # The rewritten sender chooses the route: it is the one that the next hop must take.
         origin = self._origin
+        domain = command.recipient.rpartition(b"@")[2]
         refusal = self._common.allowance.judge_recipient(origin, command.recipient, len(self._recipients))
         if refusal is not None:
-            self._refuse_recipient(refusal)
+            self._refuse_recipient(refusal, domain)
             return
         found = self._common.routes.possible(self._sender, command.recipient, origin.client, origin.account)
         reply = policy.judge_recipient(found, mail.size)
         if reply.is_permanent:
-            self._refuse_recipient(reply)
+            self._refuse_recipient(reply, domain)
             return
         suppression = self._common.suppression
         if reply is policy.RECIPIENT_OK and suppression is not None:
@@ -375,8 +379,9 @@ class Session(asyncio.BufferedProtocol):
             )
         self._server.answer(reply)
 
-    def _refuse_recipient(self, reply: Reply) -> None:
+    def _refuse_recipient(self, reply: Reply, domain: bytes) -> None:
         """It may have been tried out. One that we sent to and stopped sending to is no guess, nor is a quota."""
+        self._common.seen.refused(self._origin, "RCPT", domain, reply)
         if reply.is_permanent:
             self._answer(reply, self._common.brakes.recipient_refused(self._client, self._common.now))
         else:
@@ -392,10 +397,15 @@ class Session(asyncio.BufferedProtocol):
         if self._incoming is None:
             self._incoming = Incoming(self._common, self)
         self._since = self._common.now
-        refusal = self._incoming.finish(
-            self._origin, mail, self._recipients, server.content, self._body_hash, self._rule
-        )
+        refusal = self._visitor.judge_end(self._origin)
         if refusal is not None:
+            self._incoming.abandon()
+        else:
+            refusal = self._incoming.finish(
+                self._origin, mail, self._recipients, server.content, self._body_hash, self._rule
+            )
+        if refusal is not None:
+            self._common.seen.refused(self._origin, "mail", mail.sender, refusal)
             self._incoming = None
             self._answer_content(refusal)
 
@@ -579,4 +589,7 @@ class Session(asyncio.BufferedProtocol):
             self._common.record(
                 CommandRefused(self._client, self._listener.options.name, command, str(reply))
             )
+            if command == "AUTH":
+                mechanism = self._server.login.mechanism
+                self._common.seen.login_not_taken(self._visitor.who, self._origin.tls, mechanism, reply)
         self._server.refused.clear()

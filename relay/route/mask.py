@@ -106,7 +106,10 @@ class Clients:
     """By the client: its address, and its name where it has proved who it is."""
 
     def __init__(self, rows: Sequence[Row], bounds: Mapping[str, Sequence[str]]) -> None:
-        """`bounds`: by the name of a client, the routes that it may take; who is not in it may take all."""
+        """`bounds`: by the name of a client, the routes that it may take; who is not in it may take all.
+
+        A name that ends with a colon speaks of all clients whose names begin so.
+        """
         self._any = mask(rows, lambda row: not row.match.clients)
         self._bounds = {name: _of_routes(rows, names) for name, names in bounds.items()}
         self._networks: list[tuple[Networks, int]] = []
@@ -122,7 +125,7 @@ class Clients:
 
     def are_bound(self, account: str) -> bool:
         """Is this client held to routes of its own?"""
-        return account in self._bounds
+        return self._bound(account) is not None
 
     def of(self, client: str, account: str) -> int:
         """The rows that name it, or no client at all."""
@@ -134,9 +137,14 @@ class Clients:
             for networks, bit in self._networks:
                 if networks.hold(client):
                     found |= bit
-            found &= self._bounds.get(account, -1)
+            bound = self._bound(account)
+            found &= -1 if bound is None else bound
             _remember(self._known, (client, account), found)
         return found
+
+    def _bound(self, account: str) -> int | None:
+        kind, colon, _ = account.partition(":")
+        return self._bounds.get(kind + colon if colon else account)
 
 
 class Sizes:

@@ -8,6 +8,8 @@ from relay.smtp.sasl_server import Dialogue, Doorkeeper, Step, begin, go_on
 NEEDS_TLS = Reply(538, "5.7.11", "A login needs TLS here")
 NOT_OFFERED = Reply(502, "5.5.1", "The command is not offered here")
 TOO_LONG = Reply(500, "5.5.6", "The line of the login is too long")
+MECHANISM_MAX = 20
+"""Characters of a mechanism's name (RFC 4422 section 3.1)."""
 _NO_GREETING = Reply(503, "5.5.1", "Say EHLO first")
 _DONE_ALREADY = Reply(503, "5.5.1", "You are logged in already")
 _IN_TRANSACTION = Reply(503, "5.5.1", "A transaction is open")
@@ -16,13 +18,15 @@ _IN_TRANSACTION = Reply(503, "5.5.1", "A transaction is open")
 class Authentication:
     """One a session."""
 
-    __slots__ = ("_dialogue", "_doorkeeper", "is_done", "without_tls")
+    __slots__ = ("_dialogue", "_doorkeeper", "is_done", "mechanism", "without_tls")
 
     def __init__(self, doorkeeper: Doorkeeper | None) -> None:
         """`doorkeeper` None: there is no AUTH."""
         self._doorkeeper = doorkeeper
         self._dialogue: Dialogue | None = None
         self.is_done = False
+        self.mechanism = ""
+        """What the last AUTH named, taken or not; letters, digits, - and _ (RFC 4422 section 3.1), else empty."""
         self.without_tls = False
         """This client may log in although everybody on its way can listen."""
 
@@ -34,6 +38,8 @@ class Authentication:
 
     def begin(self, text: bytes, *, is_tls: bool, is_extended: bool, in_transaction: bool) -> Step:
         """AUTH was said; what follows goes to `take` when the step is a 334."""
+        name = text.partition(b" ")[0][:MECHANISM_MAX].upper()
+        self.mechanism = name.decode() if name.isascii() and name.translate(None, b"-_").isalnum() else ""
         if self._doorkeeper is None:
             return NOT_OFFERED
         if not (is_tls or self.without_tls):

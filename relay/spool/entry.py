@@ -1,6 +1,10 @@
 """What a scan of the spool finds: a queued mail, or one that cannot be read."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+
+from msgspec import Struct
 
 from relay.message.envelope import Envelope
 from relay.spool.change import RecipientState
@@ -12,12 +16,12 @@ class Entry:
     """One mail, as far as the queue must know it."""
 
     queued: Queued
+    """With the routes on which somebody waits; all of the mail's while nothing happened to it."""
     state: tuple[RecipientState, ...] | None
     """None while nothing happened to it yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True):
     """One mail with all that is kept of it but its content."""
 
     envelope: Envelope
@@ -38,6 +42,16 @@ class Damaged:
     id: int
     table: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some mails in order of id, of all that were looked at."""
+
+    mails: list[Mail | Damaged]
+    looked_at: int
+    last: int
+    """The id of the last one looked at; 0: there was none."""
 
 
 @dataclass(frozen=True, slots=True)

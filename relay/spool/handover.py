@@ -45,14 +45,14 @@ class Queued(Struct, frozen=True, array_like=True):
     recipients: tuple[bytes, ...] = ()
 
     @classmethod
-    def of(cls, envelope: Envelope) -> "Queued":
-        """The hint for a mail."""
+    def of(cls, envelope: Envelope, routes: tuple[str, ...] | None = None) -> "Queued":
+        """The hint for a mail, for some of its routes perhaps."""
         return cls(
             envelope.id,
             envelope.received_at,
             envelope.size,
             envelope.chunks,
-            envelope.routes(),
+            envelope.routes() if routes is None else routes,
             envelope.sender,
             envelope.account or envelope.client,
             envelope.priority,

@@ -12,7 +12,7 @@ from relay.message.queue_id import slot_of
 from relay.spool import codec
 from relay.spool.change import Change, RecipientState
 from relay.spool.codec import mail_key
-from relay.spool.entry import BudgetRows, Damaged, Entry, Mail
+from relay.spool.entry import BudgetRows, Damaged, Entry, Mail, Page
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
 from relay.spool.suppressed import Suppressed, key_of
@@ -61,6 +61,8 @@ class MemoryStore:
                 self.partial_rows.pop(mail_key(prepared.id), None)
             if prepared.is_removal:
                 self._drop(prepared.id)
+            for id in prepared.several.removed if prepared.several is not None else ():
+                self._drop(id)
             for rows, records in (
                 (prepared.budget, self.budget_records),
                 (prepared.suppressed, self.suppressed_records),
@@ -79,6 +81,9 @@ class MemoryStore:
         ):
             if row is not None:
                 rows[row[0]] = row[1]
+        if (several := prepared.several) is not None:
+            self.envelope_rows |= several.envelopes
+            self.state_rows |= several.states
         for key, record in prepared.content:
             self.content_rows[key] = record
             self._size += len(record)
@@ -142,6 +147,11 @@ class MemoryStore:
             except RecordDamaged as error:
                 found.append(Damaged(int.from_bytes(key, "big"), "envelope or state", str(error)))
         return found
+
+    def page(self, after: int, limit: int, sieve: bytes) -> Page:
+        """As `mails`, of those alone whose envelope may hold `sieve`."""
+        rows = ((key, record, self.state_rows.get(key)) for key, record in self._rows(after, limit))
+        return codec.sift(rows, sieve, self.cipher)
 
     def _rows(self, after: int, limit: int) -> list[tuple[bytes, bytes]]:
         """As they are now: the thread that commits may take some out while they are read."""

@@ -4,6 +4,8 @@ It is done by whoever submits the change, who holds the interpreter anyway: the
 thread that commits should need the interpreter as seldom as it can.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +18,7 @@ from relay.spool.change import (
     Record,
     Remove,
     Report,
+    Several,
     Stream,
     Suppress,
 )
@@ -49,6 +52,16 @@ class Prepared:
     """In this order; None deletes."""
     suppressed: Sequence[tuple[bytes, bytes | None]] = ()
     """Likewise."""
+    several: SeveralRows | None = None
+
+
+@dataclass(slots=True)
+class SeveralRows:
+    """Of many mails. An object a mail would cost more than its rows."""
+
+    envelopes: list[Row]
+    states: list[Row]
+    removed: list[int]
 
 
 def prepare(change: Change, cipher: Cipher | None = None) -> Prepared:
@@ -73,6 +86,8 @@ def prepare(change: Change, cipher: Cipher | None = None) -> Prepared:
                 prepared.state = (key, seal_state(key, recipients, cipher))
                 prepared.size += len(prepared.state[1])
             return prepared
+        case Several(changes):
+            return _several(changes, cipher)
         case Remove(id):
             return Prepared(id, 0, False, is_removal=True)
         case Abandon(id):
@@ -87,6 +102,22 @@ def prepare(change: Change, cipher: Cipher | None = None) -> Prepared:
             )
         case Report():
             return _report(change, cipher)
+
+
+def _several(changes: Sequence[Record | Amend | Remove], cipher: Cipher | None) -> Prepared:
+    rows = SeveralRows([], [], [])
+    for change in changes:
+        if isinstance(change, Remove):
+            rows.removed.append(change.id)
+            continue
+        key = mail_key(change.id if isinstance(change, Record) else change.envelope.id)
+        if isinstance(change, Amend):
+            rows.envelopes.append((key, seal_envelope(key, change.envelope, cipher)))
+        if change.recipients is not None:
+            rows.states.append((key, seal_state(key, change.recipients, cipher)))
+    size = sum([len(record) for _, record in rows.envelopes])
+    size += sum([len(record) for _, record in rows.states])
+    return Prepared(NO_MAIL, size, False, several=rows)
 
 
 def _budget(rows: Sequence[tuple[bytes, bytes | None]]) -> Prepared:

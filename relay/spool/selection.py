@@ -94,6 +94,11 @@ class Picker:
             selection.recipient or selection.route or selection.reply or selection.status
         )
 
+    @property
+    def sieve(self) -> bytes:
+        """What the envelope of each mail that is meant has somewhere in its record; empty: nothing is known."""
+        return max(self._campaign.encode(), self._route.encode(), key=len)
+
     def pick(self, envelope: Envelope, states: tuple[RecipientState, ...]) -> list[int]:
         """Indices of the recipients that are meant and not done with; none when the mail is not."""
         if not self._takes(envelope):

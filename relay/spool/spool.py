@@ -5,7 +5,7 @@ from typing import Protocol
 
 from relay.message.envelope import Envelope
 from relay.spool.change import Change, RecipientState
-from relay.spool.entry import BudgetRows, Damaged, Entry, Mail
+from relay.spool.entry import BudgetRows, Damaged, Entry, Mail, Page
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared
 from relay.spool.suppressed import Suppressed
@@ -61,6 +61,10 @@ class Spool(Protocol):
 
     def mails(self, after: int = 0, limit: int = 1_000) -> list[Mail | Damaged]:
         """As `scan`, but whole envelopes with their states."""
+        ...
+
+    def page(self, after: int, limit: int, sieve: bytes) -> Page:
+        """As `mails`, of those alone whose envelope may hold `sieve`: most of the others are left out, unread."""
         ...
 
     def budget_rows(self) -> BudgetRows:

@@ -37,7 +37,7 @@ from relay.spool.ballast import Ballast
 from relay.spool.change import Change, RecipientState
 from relay.spool.cipher import Cipher
 from relay.spool.codec import mail_key
-from relay.spool.entry import BudgetRows, Damaged, Entry, Mail
+from relay.spool.entry import BudgetRows, Damaged, Entry, Mail, Page
 from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared, prepare
@@ -203,6 +203,11 @@ class Store:
         partials = [p.partial for p in batch if p.partial is not None]
         ended = [mail_key(p.id) for p in batch if p.ends_partial]
         removed = [mail_key(p.id) for p in batch if p.is_removal]
+        for several in [p.several for p in batch if p.several is not None]:
+            # Nobody else writes about their mails meanwhile: what is put first does not matter.
+            envelopes += several.envelopes
+            states += several.states
+            removed += map(mail_key, several.removed)
         # Rows are put table by table: each call below gives the interpreter away, and beside a busy loop
         # getting it back can take a switch interval.
         for rows, table in (
@@ -274,30 +279,36 @@ class Store:
         """As `scan`, but whole envelopes with their states."""
         return self._scan(partial(codec.unseal_mail, cipher=self.cipher), after, limit)
 
+    def page(self, after: int, limit: int, sieve: bytes) -> Page:
+        """As `mails`, of those alone whose envelope may hold `sieve`."""
+        with self._reading() as txn:
+            return codec.sift(islice(self._rows(txn, after), limit), sieve, self.cipher)
+
     def _scan(
-        self, read: Callable[[bytes, memoryview, memoryview | None], _Found], after: int, limit: int
+        self, read: Callable[[bytes, bytes, bytes | None], _Found], after: int, limit: int
     ) -> list[_Found | Damaged]:
         found: list[_Found | Damaged] = []
-        with self._viewing() as txn:
-            states = txn.cursor(self._state)
-            has_state = states.set_range(mail_key(after + 1))
-            state_key = bytes(states.key()) if has_state else b""
-            cursor = txn.cursor(self._envelope)
-            if not cursor.set_range(mail_key(after + 1)):
-                return found
-            for view, record in cursor.iternext():
-                key = bytes(view)
-                while has_state and state_key < key:
-                    has_state = states.next()
-                    state_key = bytes(states.key())
-                state = states.value() if state_key == key else None
+        with self._reading() as txn:
+            for key, record, state in islice(self._rows(txn, after), limit):
                 try:
                     found.append(read(key, record, state))
                 except RecordDamaged as error:
                     found.append(_damaged(key, "envelope or state", error))
-                if len(found) >= limit:
-                    break
         return found
+
+    def _rows(self, txn: _Transaction, after: int) -> Iterator[codec.Row]:
+        """Envelopes and their states; copies, which of records as small as these cost less than views."""
+        states, cursor = txn.cursor(self._state), txn.cursor(self._envelope)
+        first = mail_key(after + 1)
+        has_state = states.set_range(first)
+        state_key = states.key() if has_state else b""
+        if not cursor.set_range(first):
+            return
+        for key, record in cursor.iternext():
+            while has_state and state_key < key:
+                has_state = states.next()
+                state_key = states.key()
+            yield key, record, states.value() if state_key == key else None
 
     def envelopes(self, after: int = 0, limit: int = 1_000) -> list[Envelope | Damaged]:
         """As `scan`, but whole envelopes."""

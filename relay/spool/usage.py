@@ -9,12 +9,15 @@ A connection's place is a lock on one byte of a file without content: the kernel
 when a process dies, however it dies, so nobody counts what is gone.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import mmap
 import os
 import struct
 import time
+from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -36,6 +39,14 @@ class Busy(RelayError):
     """The turn did not come."""
 
 
+class Enrolled(Enum):
+    """Whether there is a page for one more."""
+
+    NEW = "new"
+    OLD = "old"
+    FULL = "full"
+
+
 class Usage(Protocol):
     """`with usage:` nobody else changes a page."""
 
@@ -54,6 +65,17 @@ class Usage(Protocol):
 
     def rise(self, client: str, place: int) -> None:
         """Leave it."""
+        ...
+
+    def enrol(self, client: str, prefix: str, most: int) -> Enrolled:
+        """A page for a client that nobody has written down, one of at most `most` with this prefix; Busy, SpoolError.
+
+        0: none but those that have one already.
+        """
+        ...
+
+    def give_up(self, prefix: str, keeps: Callable[[str], bool]) -> None:
+        """Pages with this prefix that nobody keeps go, and what they counted."""
         ...
 
 
@@ -109,6 +131,34 @@ class SharedUsage:
         """One system call."""
         self._lock(fcntl.F_UNLCK, client, place)
 
+    def enrol(self, client: str, prefix: str, most: int) -> Enrolled:
+        """Reads the folder when the client is new; a turn of some milliseconds, `most` times at most."""
+        name = client.lower()
+        if (self._folder / name).exists():
+            return Enrolled.OLD
+        if not most:
+            return Enrolled.FULL
+        with self:
+            try:
+                names = os.listdir(self._folder)
+            except OSError as error:
+                raise SpoolError(f"{self._folder} cannot be read: {error.strerror}") from error
+            if name in names:
+                return Enrolled.OLD
+            if sum(each.startswith(prefix) for each in names) >= most:
+                return Enrolled.FULL
+            self.page(client)
+        return Enrolled.NEW
+
+    def give_up(self, prefix: str, keeps: Callable[[str], bool]) -> None:
+        """A receiver that still ends its sessions may have them mapped: it counts on for itself."""
+        # Who cannot be given up now is at the next start.
+        with contextlib.suppress(OSError, Busy), self:
+            for name in os.listdir(self._folder):
+                if name.startswith(prefix) and not keeps(name):
+                    (self._folder / name).unlink(missing_ok=True)
+                    self._pages.pop(name, None)
+
     def close(self) -> None:
         """It is of no more use."""
         os.close(self._turn)
@@ -160,6 +210,20 @@ class OwnUsage:
 
     def rise(self, client: str, place: int) -> None:
         """Nobody waits."""
+
+    def enrol(self, client: str, prefix: str, most: int) -> Enrolled:
+        """The pages are the places."""
+        if client.lower() in self._pages:
+            return Enrolled.OLD
+        if sum(each.startswith(prefix) for each in self._pages) >= most:
+            return Enrolled.FULL
+        self.page(client)
+        return Enrolled.NEW
+
+    def give_up(self, prefix: str, keeps: Callable[[str], bool]) -> None:
+        """They go."""
+        for name in [each for each in self._pages if each.startswith(prefix) and not keeps(each)]:
+            del self._pages[name]
 
 
 def _open(path: Path) -> int:

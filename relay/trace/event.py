@@ -15,6 +15,20 @@ from relay.trace.doubt_event import TraceAsked as TraceAsked
 from relay.trace.doubt_event import TraceUnavailable as TraceUnavailable
 from relay.trace.event_kind import Kind
 from relay.trace.event_kind import Level as Level
+from relay.trace.learning_event import DeviceAdmitted as DeviceAdmitted
+from relay.trace.learning_event import DeviceRefused as DeviceRefused
+from relay.trace.learning_event import LearningBegan as LearningBegan
+from relay.trace.learning_event import LearningEnded as LearningEnded
+from relay.trace.learning_event import SeenDropped as SeenDropped
+from relay.trace.learning_event import SeenTrouble as SeenTrouble
+from relay.trace.webhook_event import (
+    WebhookFailed,
+    WebhookGap,
+    WebhookLag,
+    WebhookMoved,
+    WebhookSent,
+    WebhookTrouble,
+)
 
 _Event = Kind
 
@@ -227,6 +241,8 @@ class Failed(_Event, frozen=True):
     """Who has been told, or why nobody."""
     identity: str = ""
     session: str = ""
+    is_expired: bool = False
+    """What was said last may still pass, but the mail is too old."""
     level: Level = "error"
 
 
@@ -787,11 +803,23 @@ Event = (
     | AuditHead
     | CertificateReloaded
     | CertificateRefused
+    | LearningBegan
+    | LearningEnded
+    | DeviceAdmitted
+    | DeviceRefused
+    | SeenTrouble
+    | SeenDropped
     | LogDropped
     | TraceAsked
     | TraceUnavailable
     | DirectoryRead
     | DirectoryUnavailable
+    | WebhookSent
+    | WebhookFailed
+    | WebhookGap
+    | WebhookMoved
+    | WebhookTrouble
+    | WebhookLag
 )
 
 Record = Callable[[Event], None]

@@ -37,6 +37,8 @@ COUNTERS = {
     "trace_failures": "Times the message trace began not to answer.",
     "directory_failures": "Times the tenant's directory began not to be readable.",
     "records_quarantined": "Damaged spool records moved aside.",
+    "devices_admitted": "Unknown devices that the learning mode let in for the first time.",
+    "sightings_dropped": "Sightings of clients that the record does not have.",
     "history_dropped": "Steps that the history does not have, because its disk was too slow or failed.",
 }
 LABELLED = {
@@ -66,8 +68,14 @@ LABELLED = {
     "login_failures": ("reason", "Logins of clients that failed."),
     "spoofing_suspected": ("rule", "Mails that broke a rule about whose name they bear, and went on."),
     "clients_braked": ("reason", "Times that a client began to be held back or banned."),
+    "devices_refused": ("reason", "Unknown devices inside the learning networks that could not be let in."),
     "signing_failures": ("domain", "Mails that DKIM should sign and could not."),
     "processes_ended": ("role", "Child processes that ended."),
+    "webhook_requests": ("webhook", "Attempts to tell a batch."),
+    "webhook_requests_failed": ("webhook", "Of these, what a receiver did not take."),
+    "webhook_events": ("webhook", "Events that a receiver took, counted each time."),
+    "webhook_gaps": ("webhook", "Times that the history had lost steps before they were told."),
+    "webhook_missing_steps": ("webhook", "These steps, where their number is known."),
 }
 HISTOGRAMS = {
     "accept_seconds": "From the end of the data to the end of the commit.",
@@ -87,6 +95,7 @@ GAUGES = {
     "suspensions": "Routes, mailboxes, campaigns and domains that somebody has suspended.",
     "history_rows": "Steps in the history.",
     "history_bytes": "Size of the history, without free pages.",
+    "learning_until_timestamp_seconds": "When the learning mode ends, in seconds since the epoch; 0: it has.",
     "spool_refusing": "1 while the spool takes no new mail.",
 }
 
@@ -94,6 +103,9 @@ LABELLED_GAUGES = {
     "credential_expiry_timestamp_seconds": (
         "credential", "When a secret or a certificate ends, in seconds since the epoch."
     ),
+    "webhook_lag_steps": ("webhook", "Steps of the history that a webhook has not come to."),
+    "webhook_lag_seconds": ("webhook", "Age of the first event that a receiver has not taken."),
+    "webhook_failures": ("webhook", "Attempts in a row that failed."),
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from relay.trace import event as events
+from relay.trace import webhook_event as webhooks
 from relay.trace.event import Event
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -214,6 +215,39 @@ class Tally:
         self.counts.gauges["history_rows"] = event.rows
         self.counts.gauges["history_bytes"] = event.size
 
+    def _learning_began(self, event: events.LearningBegan) -> None:
+        self.counts.gauges["learning_until_timestamp_seconds"] = event.at
+
+    def _learning_ended(self, event: events.LearningEnded) -> None:
+        self.counts.gauges["learning_until_timestamp_seconds"] = 0
+
+    def _device_admitted(self, event: events.DeviceAdmitted) -> None:
+        self._add("devices_admitted")
+
+    def _device_refused(self, event: events.DeviceRefused) -> None:
+        self._add_labelled("devices_refused", event.reason)
+
+    def _seen_dropped(self, event: events.SeenDropped) -> None:
+        self._add("sightings_dropped", event.sightings)
+
+    def _webhook_sent(self, event: webhooks.WebhookSent) -> None:
+        self._add_labelled("webhook_requests", event.webhook)
+        self._add_labelled("webhook_events", event.webhook, event.events)
+        self._set_labelled("webhook_failures", event.webhook, 0)
+
+    def _webhook_failed(self, event: webhooks.WebhookFailed) -> None:
+        self._add_labelled("webhook_requests", event.webhook)
+        self._add_labelled("webhook_requests_failed", event.webhook)
+        self._set_labelled("webhook_failures", event.webhook, event.failures)
+
+    def _webhook_gap(self, event: webhooks.WebhookGap) -> None:
+        self._add_labelled("webhook_gaps", event.webhook)
+        self._add_labelled("webhook_missing_steps", event.webhook, event.steps)
+
+    def _webhook_lag(self, event: webhooks.WebhookLag) -> None:
+        self._set_labelled("webhook_lag_steps", event.webhook, event.steps)
+        self._set_labelled("webhook_lag_seconds", event.webhook, event.seconds)
+
     def _process_ended(self, event: events.ProcessEnded) -> None:
         self._add_labelled("processes_ended", event.role)
 
@@ -255,5 +289,14 @@ class Tally:
         events.QueueDepth: _queue_depth,
         events.HistoryDropped: _history_dropped,
         events.HistorySize: _history_size,
+        events.LearningBegan: _learning_began,
+        events.LearningEnded: _learning_ended,
+        events.DeviceAdmitted: _device_admitted,
+        events.DeviceRefused: _device_refused,
+        events.SeenDropped: _seen_dropped,
         events.ProcessEnded: _process_ended,
+        webhooks.WebhookSent: _webhook_sent,
+        webhooks.WebhookFailed: _webhook_failed,
+        webhooks.WebhookGap: _webhook_gap,
+        webhooks.WebhookLag: _webhook_lag,
     }

@@ -48,6 +48,18 @@ def test_a_lowered_cap_says_how_many_stand_too_many() -> None:
     assert connections.surplus(Scope.MAILBOX, "a") == 0
 
 
+def test_the_room_is_that_of_the_fullest_scope() -> None:
+    connections = Connections([MAILBOX, FOREST])
+    of_a, of_b = [(Scope.MAILBOX, "a"), (Scope.FOREST, "f")], [(Scope.MAILBOX, "b"), (Scope.FOREST, "f")]
+    assert connections.room(of_a) == 3
+    for owner in range(3):
+        connections.acquire(owner, of_b)
+    assert (connections.room(of_a), connections.room(of_b)) == (2, 0)
+    connections.set_cap(Scope.MAILBOX, "b", 1)
+    assert connections.room(of_b) == 0, "it stands beyond its cap"
+    assert connections.room([(Scope.ROUTE, "r")]) > 1_000_000, "nothing says"
+
+
 def test_without_a_limit_any_number_may_stand() -> None:
     connections = Connections([])
     assert all(connections.acquire(owner, [(Scope.SOURCE, "192.0.2.1")]) is None for owner in range(1000))

@@ -10,18 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from relay.cli import trace, trace_csv, trace_words
+from relay.cli import patience, trace, trace_csv, trace_find, trace_words
 from relay.cli.moment import length, ms_of
 from relay.cli.report_html import page
 from relay.cli.report_show import bar, by_day
 from relay.cli.trace_follow import AcceptedLine, Follower
 from relay.cli.trace_show import printable
+from relay.process.exits import Exit
 from relay.trace import event as events
+from relay.trace.history import question
 from relay.trace.history.database import reading
 from relay.trace.history.flow import Hour, Span, flow
 from relay.trace.history.mail import StepLine
 from relay.trace.history.question import Wanted
 from relay.trace.history.state import OUTCOMES
+from relay.trace.seen import store
+from relay.trace.seen.sighting import Sighting, Who
+from relay.trace.seen.store import SeenStore
 from tests.cli.test_main import Shell
 from tests.fakes.clock import FakeClock
 from tests.trace.history.sample import Telling
@@ -96,6 +101,27 @@ def test_a_word_is_an_id_a_message_id_a_recipient_or_a_sender(shell: Shell, tell
     assert ids("--outcome", "waiting", "--limit", "1") == [mails[2].id]
     assert ids("--campaign", "May", "--since", "1h") == [mails[0].id]
     assert ids("--since", "1h", "--until", "30m") == []
+
+
+def test_words_that_nobody_said_are_looked_for_as_long_as_a_person_waits(
+    telling: Telling, shell: Shell
+) -> None:
+    some_mails(telling)
+    for more in ([], ["--all"]):
+        shown = shell.run("trace", "--reply", "nobody said that", *more)
+        assert shown.returncode == 0 and "no such mail" in shown.stdout and not shown.stderr
+
+
+def test_an_answer_that_was_cut_short_says_so(
+    telling: Telling, shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some_mails(telling)
+    monkeypatch.setattr(question, "SLICE", 1)
+    monkeypatch.setattr(patience, "for_a_moment", lambda: lambda _: False)
+    asked = trace_find.Search(reply="nobody said that")
+    assert trace_find.run(shell.folder / "relay.toml", asked, trace_find.Form.JSON, follow=False) is Exit.OK
+    shown = capsys.readouterr()
+    assert not shown.out and "--all looks through the others too" in shown.err
 
 
 def test_several_mails_are_a_table_and_none_says_so(shell: Shell, telling: Telling) -> None:
@@ -182,7 +208,22 @@ def test_erase_asks_and_then_does(shell: Shell, telling: Telling) -> None:
     assert done.returncode == 0 and "1 mails, 2 steps" in done.stdout
     assert telling.find(recipient="anna@example.net") == []
     again = shell.run("trace", "erase", "anna@example.net", "--yes", "--json")
-    assert json.loads(again.stdout) == {"mails": 0, "steps": 0}
+    assert json.loads(again.stdout) == {"mails": 0, "steps": 0, "senders": 0}
+
+
+def test_a_person_is_erased_from_what_was_seen_of_senders_too(shell: Shell, telling: Telling) -> None:
+    some_mails(telling)
+    path = shell.folder / "spool" / "seen.db"
+    seen = SeenStore(path, 1e9)
+    seen.add(
+        {Who("", "10.0.0.1", "nothing"): Sighting(last=time.time(), senders={"Anna@example.net"})},
+        time.time(),
+    )
+    seen.close()
+    done = shell.run("trace", "erase", "anna@example.net", "--yes")
+    assert done.returncode == 0 and "what was seen of senders (client seen): 1" in done.stdout
+    ((_, left),) = store.read(path)
+    assert left.senders == set()
 
 
 def test_the_default_command_is_put_in_and_no_other_is_touched() -> None:

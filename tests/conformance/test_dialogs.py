@@ -84,7 +84,7 @@ class Core:
                 case Login():
                     verdict = self._doorkeeper.judge(event)
                     if isinstance(verdict, Granted):
-                        self._visitor.logged_in(verdict.client)
+                        self._visitor.logged_in(verdict.client, "PLAIN")
                     server.answer(WELCOME if isinstance(verdict, Granted) else verdict.reply)
                 case RcptCommand(recipient=recipient):
                     assert server.mail is not None

@@ -98,6 +98,44 @@ async def test_a_token_that_was_revoked_is_replaced_once_at_once(tmp_path: Path)
             assert not relay.told(trace.ConnectionFailed) and not relay.told(trace.Deferred)
 
 
+NOT_LOGGED_IN = b"530 5.7.57 Client not authenticated to send mail."
+
+
+@in_loop
+async def test_a_session_that_is_no_longer_logged_in_is_followed_by_one_with_a_fresh_token(
+    tmp_path: Path,
+) -> None:
+    authority = Authority()
+    async with Sink(Script(tokens=authority.given)) as sink:
+        route = route_to(sink.port, credentials=LOGIN, connection_idle_s=0.05)
+        async with relaying(tmp_path, route, fetch=authority.fetch) as relay:
+            await relay.send()
+            await relay.until(lambda: relay.told(trace.ConnectionClosed))
+            sink.script.once[b"MAIL"] = NOT_LOGGED_IN
+            await relay.send()
+            await relay.until_empty()
+            first, second = authority.given
+            assert [token for _, token in sink.logins] == [first, first, second]
+            assert not relay.told(trace.BreakerOpened) and not relay.told(trace.Deferred)
+
+
+@in_loop
+async def test_a_mailbox_that_is_not_logged_in_with_a_fresh_token_either_stops(tmp_path: Path) -> None:
+    authority = Authority()
+    async with Sink(Script(tokens=authority.given)) as sink:
+        route = route_to(sink.port, credentials=LOGIN, connection_idle_s=0.05)
+        async with relaying(tmp_path, route, fetch=authority.fetch) as relay:
+            await relay.send()
+            await relay.until(lambda: relay.told(trace.ConnectionClosed))
+            sink.script.replies[b"MAIL"] = NOT_LOGGED_IN
+            mail = await relay.send()
+            await relay.until(lambda: relay.told(trace.BreakerOpened))
+            await asyncio.sleep(0.1)
+            [event] = relay.told(trace.BreakerOpened)
+            assert "5.7.57" in event.reason and len(sink.logins) == 3 and len(authority.given) == 2
+            assert relay.store.state(mail.id) is None, "nothing is counted against the mail"
+
+
 @in_loop
 async def test_a_fresh_token_that_is_refused_stops_the_lane_and_says_why(tmp_path: Path) -> None:
     authority = Authority()

@@ -193,6 +193,7 @@ async def test_a_mail_that_is_too_old_has_failed(tmp_path: Path) -> None:
             [told] = groups(report)
             assert (told["Action"], told["Status"]) == ("failed", "4.3.0")
             assert "in the time there was" in text(report).replace("\n    ", " ").replace("\r", "")
+            assert [event.is_expired for event in relay.told(trace.Failed)] == [True]
 
 
 @in_loop

@@ -8,12 +8,12 @@ import pytest
 
 from relay.errors import RecordDamaged, SpoolError, SpoolFull
 from relay.message.envelope import Envelope, Recipient
-from relay.spool.change import Change, Remove
+from relay.spool.change import Change, RecipientState, Record, Remove
 from relay.spool.commit import Committer
 from relay.spool.memory import MemoryStore
 from relay.spool.options import SpoolOptions
 from relay.trace import event as trace
-from tests.deliver.relaying import relaying, route_to
+from tests.deliver.relaying import Relaying, relaying, route_to
 from tests.fakes.loop import in_loop
 from tests.fakes.sink import Script, Sink
 
@@ -54,6 +54,38 @@ async def test_a_damaged_record_is_set_aside_and_the_rest_goes_on(tmp_path: Path
         [event] = relay.told(trace.RecordQuarantined)
         assert "check sum" in event.reason
         assert len(sink.mails) == 4
+
+
+@in_loop
+async def test_states_of_more_recipients_than_there_are_set_the_mail_aside_at_start(tmp_path: Path) -> None:
+    def before(relay: Relaying) -> None:
+        bad, _ = relay.accept("bad@c.test"), relay.accept("good@c.test")
+        relay.store.apply([Record(bad.id, (RecipientState(),) * 2)])
+
+    async with Sink() as sink, relaying(tmp_path, route_to(sink.port), before=before) as relay:
+        [mail] = await sink.received(1)
+        assert mail.rcpts == [b"RCPT TO:<good@c.test>"]
+        await relay.until_empty()
+        [event] = relay.told(trace.RecordQuarantined)
+        assert "2 states for 1 recipients" in event.reason
+
+
+@in_loop
+async def test_states_that_do_not_fit_when_the_mail_is_tried_again_set_it_aside(tmp_path: Path) -> None:
+    script = Script(replies={b"RCPT TO:<bad": b"451 4.3.0 not now"})
+    async with (
+        Sink(script) as sink,
+        relaying(tmp_path, route_to(sink.port, retry_first_s=0.02)) as relay,
+    ):
+        bad = await relay.send("bad@c.test")
+        await relay.until(lambda: relay.told(trace.Deferred))
+        relay.store.apply([Record(bad.id, (RecipientState(),) * 3)])
+        await relay.until(lambda: relay.told(trace.RecordQuarantined))
+        script.replies.clear()
+        await relay.send("good@c.test")
+        await relay.until_empty()
+        [event] = relay.told(trace.RecordQuarantined)
+        assert "3 states for 1 recipients" in event.reason
 
 
 @pytest.mark.parametrize("use_bdat", [False, True])

@@ -33,6 +33,8 @@ from relay.route.rule import Rules
 from relay.route.tenant import Tenant
 from relay.smtp.scram import verifier_of
 from relay.spool.options import SpoolOptions
+from relay.trace.history.state import State
+from relay.webhook.options import WebhookOptions, Webhooks
 
 
 def oauth(proof: Proof) -> OAuth:
@@ -50,7 +52,7 @@ TOLD = Assignment(
     spool=SpoolOptions(path=Path("/spool"), stall_s=3.5),
     limits=Limits(connections=7),
     control=ControlOptions(Path("/run/control.sock"), 0o660, 5),
-    deliverer=DelivererOptions("relay.example.com", Path("/spool/handover.sock")),
+    deliverer=DelivererOptions("relay.example.com", Path("/spool/handover.sock"), weights={"erp": 3}),
     report=ReportOptions("relay.example.com", sender="a@contoso.example", unreportable=Unreportable.DROP),
     routes=(
         Route(
@@ -113,6 +115,12 @@ TOLD = Assignment(
             Client("printer", networks=("10.0.0.7/32",), policy=Policy(("<>",), ()), is_disabled=True),
         ),
         "seed",
+    ),
+    webhooks=Webhooks(
+        "relay.example.com",
+        Path("/spool/history.db"),
+        Path("/spool/webhooks"),
+        (WebhookOptions("crm", "https://crm.example/", (b"\0\xff" * 16, b"old"), (State.EXPIRED,), ("a",)),),
     ),
     console=9,
 )

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from relay.message.priority import Priority
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
 from relay.route.route import Route
+from tests.queue.taking import take
 
 HIGH, NORMAL, BULK = Priority
 OUTSIDE = Place(Scope.TENANT, "tenant", Unit.EXTERNAL_RECIPIENTS)
@@ -40,14 +40,12 @@ def test_the_oldest_is_always_next(steps: list[int | None]) -> None:
             truth.sort()
             head = tested.head(NORMAL)
             assert head is not None and head.id == truth[0]
-            assert tested.pop(NORMAL).id == truth.pop(0)
+            assert take(tested, NORMAL).id == truth.pop(0)
         assert len(tested) == len(truth)
 
 
 def test_an_empty_lane_has_no_head() -> None:
     assert lane().peek() is None and lane().head(HIGH) is None
-    with pytest.raises(IndexError):
-        lane().pop(NORMAL)
 
 
 def test_priorities_stand_apart_and_the_oldest_of_all_is_known() -> None:
@@ -57,12 +55,12 @@ def test_priorities_stand_apart_and_the_oldest_of_all_is_known() -> None:
     assert head is not None and head.id == 7 and tested.head(NORMAL) is None
     oldest = tested.peek()
     assert oldest is not None and oldest.id == 5
-    assert tested.pop(HIGH).id == 7 and len(tested) == 2
+    assert take(tested, HIGH).id == 7 and len(tested) == 2
 
 
 def test_a_job_that_is_pushed_belongs_to_the_lane() -> None:
     tested, other = filled(1), lane()
-    other.push(tested.pop(NORMAL))
+    other.push(take(tested, NORMAL))
     head = other.peek()
     assert head is not None and head.lane is other
 
@@ -71,23 +69,23 @@ def test_jobs_that_stand_aside_are_not_counted_and_come_back_one_at_a_time_the_o
     tested = filled(1, 2, 3, 4)
     tested.close_siding((OUTSIDE, NORMAL), 9.0, "a limit")
     for _ in range(3):
-        tested.park(OUTSIDE, NORMAL, tested.pop(NORMAL))
+        tested.park(OUTSIDE, NORMAL, take(tested, NORMAL))
     assert (len(tested), tested.parked) == (1, 3)
     assert tested.is_closed(OUTSIDE, NORMAL) and not tested.unpark()
     tested.open_siding((OUTSIDE, NORMAL))
     assert (len(tested), tested.parked, tested.is_closed(OUTSIDE, NORMAL)) == (2, 2, False)
-    assert tested.pop(NORMAL).id == 1 and tested.unpark()
-    assert [tested.pop(NORMAL).id, tested.pop(NORMAL).id] == [2, 4]
+    assert take(tested, NORMAL).id == 1 and tested.unpark()
+    assert [take(tested, NORMAL).id, take(tested, NORMAL).id] == [2, 4]
     assert tested.unpark() and not tested.unpark()
-    assert tested.pop(NORMAL).id == 3 and tested.sidings == {}
+    assert take(tested, NORMAL).id == 3 and tested.sidings == {}
 
 
 def test_a_siding_that_closes_again_keeps_the_rest() -> None:
     tested = filled(1, 2)
     for _ in range(2):
-        tested.park(OUTSIDE, NORMAL, tested.pop(NORMAL))
+        tested.park(OUTSIDE, NORMAL, take(tested, NORMAL))
     tested.open_siding((OUTSIDE, NORMAL))
-    tested.park(OUTSIDE, NORMAL, tested.pop(NORMAL))
+    tested.park(OUTSIDE, NORMAL, take(tested, NORMAL))
     tested.close_siding((OUTSIDE, NORMAL), math.inf, "again")
     assert not tested.unpark() and tested.parked == 2
 

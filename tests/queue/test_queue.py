@@ -9,6 +9,7 @@ from relay.queue.job import Job
 from relay.queue.queue import Queue
 from relay.route.route import Credentials, MailboxRule, Route
 from tests.fakes.clock import FakeClock
+from tests.queue.taking import take
 
 
 def queue() -> Queue:
@@ -43,7 +44,7 @@ def test_deferred_jobs_return_in_order_of_time() -> None:
     assert [job.id for job in tested.due(5.0, 10)] == []
     assert [job.id for job in tested.due(30.0, 10)] == [2, 3, 1]
     assert tested.depth().ready == 3 and tested.depth().deferred == 1
-    assert [tested.lane("one").pop(Priority.NORMAL).id for _ in range(3)] == [1, 2, 3], (
+    assert [take(tested.lane("one"), Priority.NORMAL).id for _ in range(3)] == [1, 2, 3], (
         "the oldest mail first"
     )
 

@@ -9,6 +9,7 @@ from relay.queue.deferred import TIDY_FROM, Deferred
 from relay.queue.job import Job
 from relay.queue.queue import Queue
 from relay.route.route import Route
+from tests.queue.taking import take
 
 PLACE = Place(Scope.CLIENT, "somebody", Unit.MESSAGES)
 
@@ -49,11 +50,11 @@ def test_what_is_left_goes_in_its_order_and_is_counted_rightly(
     assert depth.deferred == sum(where == "deferred" for where in left.values())
     assert depth.ready == len(left) - depth.deferred
     lane = tested.lane("one")
-    assert [lane.pop(Priority.NORMAL).id for _ in range(len(lane))] == ids(left, "lane")
+    assert [take(lane, Priority.NORMAL).id for _ in range(len(lane))] == ids(left, "lane")
     lane.open_siding((PLACE, Priority.NORMAL))
     aside = []
     while len(lane) or lane.unpark():
-        aside.append(lane.pop(Priority.NORMAL).id)
+        aside.append(take(lane, Priority.NORMAL).id)
     assert aside == ids(left, "siding")
     assert [job.id for job in tested.due(100.0, 100)] == ids(left, "deferred")
     assert {id for id in mails if id in tested} == set(left)
@@ -72,6 +73,20 @@ def test_a_mail_in_somebodys_hands_is_known_and_has_no_job() -> None:
     assert 7 not in tested
 
 
+def test_mail_is_taken_into_ones_hands_unless_something_of_it_is_tried() -> None:
+    tested = queue()
+    for id, where in ((1, "lane"), (2, "deferred"), (3, "siding"), (4, "lane")):
+        stand(tested, id, where)
+    tested.hold(5)
+    # Of the fourth one part is tried, and one stands still.
+    take(tested.lane("one"), Priority.NORMAL), take(tested.lane("one"), Priority.NORMAL)
+    second = tested.add(4, "two")
+    second.lane.push(second)
+    assert [tested.withdraw_standing(id) for id in (1, 2, 3, 4, 5)] == [False, True, True, False, True]
+    assert [len(tested.jobs(id)) for id in (1, 2, 3, 4, 5)] == [1, 0, 0, 2, 0]
+    assert all(id in tested for id in (1, 2, 3, 4, 5)) and tested.depth().held == 0
+
+
 def test_held_mail_is_counted_until_it_is_withdrawn_or_forgotten() -> None:
     tested = queue()
     for id in (1, 2, 2, 3):
@@ -86,7 +101,7 @@ def test_a_job_is_under_way_between_two_places() -> None:
     tested = queue()
     job = stand(tested, 1, "lane")
     assert not tested.is_under_way(1)
-    job.lane.pop(Priority.NORMAL)
+    take(job.lane, Priority.NORMAL)
     assert tested.is_under_way(1)
     tested.defer(job, 5.0)
     assert not tested.is_under_way(1)

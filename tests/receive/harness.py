@@ -16,6 +16,8 @@ from relay.identity.dkim import KeyRing
 from relay.identity.dmarc_dns import LookUp, Texts
 from relay.message.envelope import Envelope
 from relay.receive.brake_options import BrakeOptions
+from relay.receive.learning import learning_bounds
+from relay.receive.learning_options import LearningOptions
 from relay.receive.options import Limits, ListenerOptions, ReceiverOptions, Rewrite, SpoofingOptions
 from relay.receive.receiver import Receiver
 from relay.route.route import Route
@@ -30,6 +32,7 @@ from relay.spool.options import SpoolOptions
 from relay.spool.usage import Usage
 from relay.tls import ServerContext
 from relay.trace.event import Event
+from relay.trace.seen.store import SeenStore
 
 ROUTES = (
     Route("inside", ("mx.inside.example",), recipients=("inside.example", "*.inside.example")),
@@ -135,6 +138,8 @@ async def house(
     spoofing: SpoofingOptions | None = None,
     look_up: LookUp = nobody,
     brakes: BrakeOptions | None = None,
+    learning: LearningOptions | None = None,
+    seen: SeenStore | None = None,
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
     clock = clock or SystemClock()
@@ -155,11 +160,12 @@ async def house(
         tenant or Tenant(),
         spoofing or SpoofingOptions(),
         brakes or BrakeOptions(),
+        learning,
     )
     receiver = Receiver(
         options,
         [sock],
-        RouteTable(routes, tenant, options.clients.bounds()),
+        RouteTable(routes, tenant, options.clients.bounds() | learning_bounds(learning)),
         store,
         held or committer,
         announced,
@@ -169,6 +175,7 @@ async def house(
         keys,
         usage=usage,
         look_up=look_up,
+        seen=seen,
     )
     await receiver.start()
     try:

@@ -9,6 +9,7 @@ from relay.message.envelope import Envelope, Recipient
 from relay.message.priority import Priority
 from relay.message.queue_id import format_id
 from relay.spool.change import RecipientState, Status
+from relay.spool.codec import mail_key, seal_envelope
 from relay.spool.selection import Picker, Selection, status_word
 
 NOW = 1_800_000_000.0
@@ -130,3 +131,21 @@ def test_a_recipients_state_has_a_word() -> None:
         "delivered",
         "cancelled",
     ]
+
+
+@given(st.sampled_from(("", "May", "M")), st.sampled_from(("", "smarthost", "other")), st.booleans())
+def test_what_is_meant_holds_the_sieve(campaign: str, route: str, is_other: bool) -> None:
+    """Only a mail that is not meant may be passed over for its bytes."""
+    recipient = Recipient(b"b@c.test", "other" if is_other else "smarthost")
+    of_may = mail(campaign="May", recipients=(recipient,))
+    picker = Picker(Selection(campaign=campaign, route=route, all=not (campaign or route)), NOW)
+    if picker.pick(of_may, (RecipientState(),)):
+        assert picker.sieve in seal_envelope(mail_key(7), of_may)
+    assert bool(picker.sieve) is bool(campaign or route)
+
+
+def test_text_of_any_script_is_its_own_sieve() -> None:
+    of_spring = mail(campaign="Frühjahr 春", recipients=(Recipient(b"b@c.test", "smarthost"),))
+    picker = Picker(Selection(campaign="Frühjahr 春"), NOW)
+    assert picker.pick(of_spring, (RecipientState(),))
+    assert picker.sieve in seal_envelope(mail_key(7), of_spring)

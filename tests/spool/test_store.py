@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,24 @@ import pytest
 from msgspec import structs
 
 from relay.errors import ConfigurationError, RecordDamaged, SpoolFull
+from relay.message.envelope import Recipient
 from relay.message.priority import Priority
-from relay.spool.change import Abandon, Accept, Amend, RecipientState, Record, Remove, Status, Stream
+from relay.spool.change import (
+    Abandon,
+    Accept,
+    Amend,
+    RecipientState,
+    Record,
+    Remove,
+    Several,
+    Status,
+    Stream,
+)
+from relay.spool.cipher import SpoolKey
 from relay.spool.codec import PIECE_BYTES, content_key, content_rows, join_content, mail_key, seal
 from relay.spool.entry import Damaged, Entry, Mail
 from relay.spool.memory import MemoryStore
-from relay.spool.options import MIB
+from relay.spool.options import MIB, SpoolOptions
 from relay.spool.store import Store
 from tests.spool.sample import accept, envelope, options
 
@@ -158,8 +170,91 @@ def test_an_amended_envelope_stands_in_the_place_of_the_old_one(spool: Store | M
 
 def test_a_mail_with_more_states_than_recipients_is_damaged(spool: Store | MemoryStore) -> None:
     spool.apply([accept(7), Record(7, (RecipientState(),) * 2)])
-    [damaged] = spool.mails()
-    assert isinstance(damaged, Damaged) and "2 states for 1 recipients" in damaged.reason
+    for [damaged] in (spool.mails(), spool.scan()):
+        assert isinstance(damaged, Damaged) and "2 states for 1 recipients" in damaged.reason
+
+
+def test_a_scan_finds_the_routes_on_which_somebody_waits(spool: Store | MemoryStore) -> None:
+    there = [Recipient(b"a@c.test", "one"), Recipient(b"b@c.test", "two"), Recipient(b"c@c.test", "two")]
+    mail = structs.replace(envelope(7), recipients=tuple(there))
+    spool.apply([Accept(mail, b"x")])
+    states = (RecipientState(Status.HELD), RecipientState(Status.DELIVERED), RecipientState())
+    found = []
+    for state in (None, states, (states[0],) * 3):
+        if state is not None:
+            spool.apply([Record(7, state)])
+        [entry] = spool.scan()
+        assert isinstance(entry, Entry)
+        found.append(entry.queued.routes)
+    assert found == [("one", "two"), ("two",), ()]
+
+
+def test_what_becomes_of_several_mails_is_one_change(spool: Store | MemoryStore) -> None:
+    spool.apply([accept(id) for id in (1, 2, 3, 4)])
+    low = structs.replace(envelope(2), priority=Priority.BULK)
+    held = (RecipientState(Status.HELD),)
+    other = structs.replace(envelope(4), priority=Priority.HIGH)
+    spool.apply([Several([Record(1, held), Amend(low), Remove(3, 1), Amend(other, held)])])
+    found = [mail for mail in spool.mails() if isinstance(mail, Mail)]
+    assert [(mail.id, mail.envelope.priority, mail.states, mail.has_state) for mail in found] == [
+        (1, Priority.NORMAL, held, True),
+        (2, Priority.BULK, (RecipientState(),), False),
+        (4, Priority.HIGH, held, True),
+    ]
+    with pytest.raises(RecordDamaged):
+        spool.content(3, 0)
+    assert spool.read(4) == (other, b"hello")
+
+
+def test_of_several_changes_that_do_not_fit_nothing_is_kept(tmp_path: Path) -> None:
+    store = Store.open(replace(options(tmp_path / "spool"), map_size_bytes=2 * MIB, ballast_bytes=0))
+    store.apply([accept(1), accept(2)])
+    long = (RecipientState(Status.HELD, reply="x" * 3 * MIB),)
+    with pytest.raises(SpoolFull):
+        store.apply([Several([Remove(1, 1), Record(2, long)])])
+    assert [mail.id for mail in store.mails()] == [1, 2] and store.state(2) is None
+    store.close()
+
+
+def campaigned(id: int, campaign: str) -> Accept:
+    return Accept(structs.replace(envelope(id), campaign=campaign), b"head")
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True])
+@pytest.mark.parametrize("kind", [Store.open, MemoryStore])
+def test_a_page_has_the_mails_that_may_be_meant(
+    kind: Callable[[SpoolOptions], Store | MemoryStore], is_encrypted: bool, tmp_path: Path
+) -> None:
+    chosen = options(tmp_path / "spool")
+    if is_encrypted:
+        chosen = replace(chosen, keys=(SpoolKey(b"k" * 32),))
+    spool = kind(chosen)
+    spool.apply([campaigned(id, "May" if id % 2 else "June") for id in range(1, 8)])
+    page = spool.page(0, 4, b"May")
+    assert ([mail.id for mail in page.mails], page.looked_at, page.last) == ([1, 3], 4, 4)
+    page = spool.page(page.last, 4, b"May")
+    assert ([mail.id for mail in page.mails], page.looked_at, page.last) == ([5, 7], 3, 7)
+    assert spool.page(7, 4, b"May").looked_at == 0
+    assert [mail.id for mail in spool.page(0, 10, b"").mails] == list(range(1, 8))
+    spool.close()
+
+
+def test_a_page_of_mails_to_very_many_is_short(spool: Store | MemoryStore) -> None:
+    many = tuple(Recipient(b"%d@customer.example" % n, "smarthost") for n in range(4_000))
+    spool.apply([Accept(structs.replace(envelope(id), recipients=many), b"x") for id in range(1, 8)])
+    page = spool.page(0, 500, b"")
+    assert 0 < len(page.mails) == page.looked_at == page.last < 7
+    found, last = len(page.mails), page.last
+    while (page := spool.page(last, 500, b"")).looked_at:
+        found, last = found + len(page.mails), page.last
+    assert found == 7
+
+
+def test_a_damaged_mail_is_in_the_page_whatever_is_looked_for(store: Store) -> None:
+    store.apply([accept(1), accept(2)])
+    damage(store, b"envelope", mail_key(1))
+    page = store.page(0, 10, b"no mail has this")
+    assert [type(mail) for mail in page.mails] == [Damaged] and page.looked_at == 2
 
 
 def test_a_scan_merges_envelopes_and_states_in_order(spool: Store | MemoryStore) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from relay.budget.ring import Counted, Per
 from relay.errors import SpoolError
 from relay.spool import usage
-from relay.spool.usage import PAGE_BYTES, RINGS, Busy, OwnUsage, SharedUsage
+from relay.spool.usage import PAGE_BYTES, RINGS, Busy, Enrolled, OwnUsage, SharedUsage
 
 SITTER = """
 import sys
@@ -94,3 +95,29 @@ def test_a_page_that_cannot_be_made_is_a_spool_error(tmp_path: Path) -> None:
 def test_the_folder_must_be_usable() -> None:
     with pytest.raises(SpoolError, match="clients"):
         SharedUsage(Path("/dev/full"))
+
+
+def test_those_who_enrol_at_once_are_no_more_than_the_bound(tmp_path: Path) -> None:
+    def work(number: int) -> int:
+        shared, new = SharedUsage(tmp_path), 0
+        for each in range(30):
+            for _ in range(100):
+                try:
+                    new += shared.enrol(f"new:{number}-{each}", "new:", 20) is Enrolled.NEW
+                    break
+                except Busy:
+                    continue
+        shared.close()
+        return new
+
+    SharedUsage(tmp_path).page("old")
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(work, range(4))) == 20
+    names = [each.name for each in (tmp_path / "clients").glob("new:*")]
+    assert len(names) == 20
+    shared = SharedUsage(tmp_path)
+    assert {shared.enrol(name, "new:", 0) for name in names} == {Enrolled.OLD}
+    assert shared.enrol("new:late", "new:", 0) is Enrolled.FULL
+    shared.give_up("new:", lambda name: name == names[0])
+    assert sorted(each.name for each in (tmp_path / "clients").glob("[a-z]*")) == sorted(("old", names[0]))
+    shared.close()

@@ -11,6 +11,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay.trace import event as events
 from relay.trace import metrics, snapshot, tally
 from relay.trace.tally import Tally
+from relay.trace.webhook_event import (
+    WebhookFailed,
+    WebhookGap,
+    WebhookLag,
+    WebhookMoved,
+    WebhookSent,
+    WebhookTrouble,
+)
 
 EVERY_EVENT: list[events.Event] = [
     events.SessionRefused(client="::1", listener="l", reason="too many"),
@@ -62,6 +70,18 @@ EVERY_EVENT: list[events.Event] = [
     events.HistorySize(rows=10, size=4096),
     events.ProcessStarted(role="receiver-0"),
     events.ProcessEnded(role="receiver-0", status=1, restart_in=0.1),
+    events.LearningBegan(
+        networks=("10.20.0.0/24",), route="r", until="2026-12-25 00:00 UTC", at=1_798_156_800.0
+    ),
+    events.DeviceAdmitted(client="10.20.0.7", listener="l", account="learning:10.20.0.7", route="r"),
+    events.DeviceRefused(client="10.20.0.8", listener="l", reason="full"),
+    events.SeenDropped(sightings=2),
+    WebhookSent(webhook="crm", id="batch_1", events=3, status=200, seconds=0.1),
+    WebhookFailed(webhook="crm", reason="it answered 500", failures=2, next_attempt=9.0),
+    WebhookGap(webhook="crm", steps=5, reason="purged"),
+    WebhookMoved(webhook="crm", do="skip", by="root", before=1, after=9),
+    WebhookTrouble(webhook="crm", reason="disk"),
+    WebhookLag(webhook="crm", steps=7, seconds=1.5),
     events.Ready(listeners=("l",)),
     events.Draining(role="receiver-0"),
 ]
@@ -106,6 +126,9 @@ def test_the_text_says_what_happened(tmp_path: Path) -> None:
     assert shown["accept_seconds_bucket", "+Inf"] == shown["accept_seconds_count", ""] == 1
     assert shown["commit_changes_sum", ""] == 5
     assert shown["queue_ready", ""] == 7
+    assert (shown["webhook_events_total", "crm"], shown["webhook_requests_total", "crm"]) == (3, 2)
+    assert (shown["webhook_failures", "crm"], shown["webhook_lag_steps", "crm"]) == (2, 7)
+    assert shown["webhook_missing_steps_total", "crm"] == 5
     assert shown["credential_expiry_timestamp_seconds", "certificate of the route r"] == 1_900_000_000
     assert shown["process_resident_bytes", "deliverer"] > 1_000_000
 

@@ -5,6 +5,7 @@ no second book that could say something else.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from heapq import nlargest
 from typing import TypeVar
@@ -23,6 +24,7 @@ from relay.trace.history.state import State
 TOP = 10
 """Of senders, routes and campaigns; and of refusals."""
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 UNKNOWN = 0
 """As a sender: of a mail of which only steps are known."""
 
@@ -82,35 +84,44 @@ class Span:
     since_ms: int
     until_ms: int
 
+    def days(self) -> Iterator["Span"]:
+        """In pieces of a day at most, in order."""
+        for since_ms in range(self.since_ms, self.until_ms + 1, DAY_MS):
+            yield Span(since_ms, min(since_ms + DAY_MS - 1, self.until_ms))
+
     @property
     def ids(self) -> tuple[int, int]:
         """Of the mails accepted in it."""
         return id_at(self.since_ms), id_at(self.until_ms + 1) - 1
 
 
-def flow(connection: Connection, span: Span) -> Flow:
-    """What the history says of that time."""
-    mails = _Mails()
-    for row in connection.execute(
-        f"SELECT accepted / {HOUR_MS}, CASE WHEN priority IS NULL THEN {UNKNOWN} ELSE sender END, campaign, size "
-        "FROM mails NOT INDEXED WHERE id BETWEEN ? AND ?",
-        span.ids,
-    ):
-        mails.add(*row)
-    # From the index alone. Counted here: grouping sorts all rows first, which takes several times as long.
-    steps = Counter(
-        connection.execute(
-            f"SELECT time / {HOUR_MS}, event, route FROM steps WHERE time BETWEEN ? AND ?",
-            (span.since_ms, span.until_ms),
+def flow(connection: Connection, span: Span, done: Callable[[float], object] = lambda _: None) -> Flow:
+    """What the history says of that time; `done` is told the part that is counted, 0 to 1, after each day."""
+    mails, steps, states = _Mails(), Steps(), Counter[int]()
+    days = list(span.days())
+    for number, day in enumerate(days, 1):
+        mails.count(connection, day)
+        # From the index alone. Counted here: grouping sorts all rows first, which takes several times as long.
+        steps.update(
+            connection.execute(
+                f"SELECT time / {HOUR_MS}, event, route FROM steps WHERE time BETWEEN ? AND ?",
+                (day.since_ms, day.until_ms),
+            )
         )
-    )
+        states.update(
+            state
+            for (state,) in connection.execute(
+                "SELECT state FROM recipients WHERE mail BETWEEN ? AND ?", day.ids
+            )
+        )
+        done(number / len(days))
     return Flow(
         since=span.since_ms / 1000,
         until=span.until_ms / 1000,
         mails=sum(mails.hours.values()),
         size=mails.size,
         hours=_hours(span, mails.hours, steps),
-        outcomes=_outcomes(connection, span.ids),
+        outcomes=[Count(State(state).word, number) for state, number in states.most_common()],
         senders=[
             Count(_name(connection, "SELECT address FROM people WHERE id = ?", sender) or "<>", *numbers)
             for sender, numbers in _top(mails.senders)
@@ -133,7 +144,16 @@ class _Mails:
         self.senders: dict[int | None, list[int]] = {}
         self.campaigns: dict[str, list[int]] = {}
 
-    def add(self, hour: int, sender: int | None, campaign: str | None, size: int) -> None:
+    def count(self, connection: Connection, span: Span) -> None:
+        """Those that were accepted in that time."""
+        for row in connection.execute(
+            f"SELECT accepted / {HOUR_MS}, CASE WHEN priority IS NULL THEN {UNKNOWN} ELSE sender END, campaign, size "
+            "FROM mails NOT INDEXED WHERE id BETWEEN ? AND ?",
+            span.ids,
+        ):
+            self._add(*row)
+
+    def _add(self, hour: int, sender: int | None, campaign: str | None, size: int) -> None:
         self.size += size
         self.hours[hour] += 1
         if sender != UNKNOWN:
@@ -168,11 +188,6 @@ def _name(connection: Connection, select: str, number: int | None) -> str:
     return "" if row is None else str(row[0])
 
 
-def _outcomes(connection: Connection, ids: tuple[int, int]) -> list[Count]:
-    states = Counter(connection.execute("SELECT state FROM recipients WHERE mail BETWEEN ? AND ?", ids))
-    return [Count(State(state).word, number) for (state,), number in states.most_common()]
-
-
 def _hours(span: Span, accepted: Counter[int], steps: Steps) -> list[Hour]:
     """Every hour of the span, empty ones too."""
     first = span.since_ms // HOUR_MS
@@ -181,7 +196,7 @@ def _hours(span: Span, accepted: Counter[int], steps: Steps) -> list[Hour]:
         if 0 <= hour - first < len(hours):
             hours[hour - first].accepted = number
     for (hour, event, _), number in steps.items():
-        word = State(event).word
+        word = State.FAILED.word if event == State.EXPIRED else State(event).word
         if word in ("delivered", "deferred", "held", "failed"):
             setattr(hours[hour - first], word, getattr(hours[hour - first], word) + number)
     return hours
@@ -192,7 +207,7 @@ def _refusals(connection: Connection, times: tuple[int, int]) -> list[Refusal]:
     rows = connection.execute(
         "SELECT t.text, parts, n, people, last FROM (SELECT text AS number, max(parts) AS parts, count(*) AS n, "
         "count(DISTINCT person) AS people, max(time) AS last FROM steps WHERE time BETWEEN ? AND ? "
-        f"AND event IN ({State.DEFERRED:d}, {State.HELD:d}, {State.FAILED:d}) "
+        f"AND event IN ({State.DEFERRED:d}, {State.HELD:d}, {State.FAILED:d}, {State.EXPIRED:d}) "
         "GROUP BY text ORDER BY n DESC LIMIT ?) JOIN texts t ON t.id = number ORDER BY n DESC",
         (*times, TOP),
     )

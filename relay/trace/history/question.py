@@ -3,23 +3,29 @@
 Every condition can be put two ways: *narrow*, as a set that an index gives, and *wide*, as
 a look at one mail. The one that fewest rows meet is put narrow and the others look at
 what it gives; when even that one is met by very many, the newest mails are looked at one
-by one, and enough are found soon.
+by one, and enough are found soon. Words of a reply that no index knows are looked for from
+the newest mail on, slice by slice, for as long as somebody waits.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from relay.trace.history.database import Connection, key_of
 from relay.trace.history.options import Kept
 from relay.trace.history.privacy import Privacy
 from relay.trace.history.reply_text import SEPARATOR, mark, split
-from relay.trace.history.rows import id_at, message_key
+from relay.trace.history.rows import LAST_MS, id_at, message_key
 from relay.trace.history.state import State
 
 NARROW_MAX = 200_000
 """Rows of a set: counted in 20 ms, gathered and sorted in 0.2 s. What more than one in 50 of ten million mails
 meet is found among the newest."""
+SLICE = 20_000
+"""Mails looked at, some 50 ms, before it is asked whether to go on."""
 NEVER_MS = 1 << 42
+LAST_ID = (LAST_MS << 22) | ((1 << 22) - 1)
+GoOn = Callable[[float], bool]
+"""Asked with the part of the mails that was looked at, 0 to 1: look at more?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +59,111 @@ class Condition:
     is_in_order: bool = False
     """The set comes newest first out of its index: it need not be gathered, however large it is."""
     is_scan: bool = False
-    """No index gives the set: narrow is one look at all there is, for when nothing else narrows."""
+    """No index gives the set: narrow is a look at each step of a range of mails, for when nothing else narrows."""
+    mail: str = ""
+    """The column of the mail in the set, where its index goes on with it: else a range makes counting slower."""
+
+    def within(self, first: int, last: int) -> "Condition":
+        """The part of the set that is of these mails."""
+        if not self.mail:
+            return self
+        counted = f"{self.counted} AND {self.mail} BETWEEN {first} AND {last}"
+        narrow = self.narrow if self.is_in_order else f"m.id IN (SELECT {self.mail} {counted})"
+        return replace(self, narrow=narrow, counted=counted)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer."""
+
+    ids: list[int]
+    """Of mails, newest first."""
+    back_to: int | None = None
+    """Older ones than this id were not looked at, for want of patience; None: all were."""
 
 
 def find(connection: Connection, wanted: Wanted, limit: int, among: Sequence[int] = ()) -> list[int]:
-    """Ids of the mails, newest first; of `among` only, when there are some."""
+    """Ids of the mails, newest first; of `among` only, when there are some. However long it takes."""
+    return search(connection, wanted, limit, lambda _: True, among).ids
+
+
+def search(
+    connection: Connection, wanted: Wanted, limit: int, go_on: GoOn, among: Sequence[int] = ()
+) -> Found:
+    """Likewise, and as far back as `go_on` lets it where no index knows the words."""
     conditions = _conditions(connection, wanted)
     if conditions is None:
-        return []
-    driver = _driver(connection, conditions)
-    clauses = [each.narrow if each is driver else each.wide for each in conditions]
-    parameters = [value for each in conditions for value in each.parameters]
-    if among:
-        clauses.append(f"m.id IN ({','.join(map(str, among))})")
+        return Found([])
+    span = _span(wanted)
+    narrowed = conditions if span is None else [each.within(*span) for each in conditions]
+    driver = _driver(connection, narrowed)
+    if driver is not None and driver.is_scan and not among:
+        return _comb(connection, conditions, driver, wanted, limit, go_on)
+    clauses = [each.narrow if each is driver else each.wide for each in narrowed]
+    only = [f"m.id IN ({','.join(map(str, among))})"] if among else []
+    if span is not None:
+        clauses.append(f"m.id BETWEEN {span[0]} AND {span[1]}")
+    ids = _select(connection, [*clauses, *only], _parameters(conditions), limit)
+    return Found(ids + _late(connection, conditions, only, wanted, limit - len(ids)))
+
+
+def _span(wanted: Wanted) -> tuple[int, int] | None:
+    """Ids of the mails that came in the time that is asked for; None: of all."""
     if wanted.since_ms is None and wanted.until_ms is None:
-        return _select(connection, clauses, parameters, limit)
-    since, until = wanted.since_ms or 0, NEVER_MS if wanted.until_ms is None else wanted.until_ms
-    first = id_at(since)
-    found = _select(
-        connection, [*clauses, "m.id BETWEEN ? AND ?"], [*parameters, first, id_at(until + 1) - 1], limit
-    )
-    if len(found) < limit and since:
-        # Older ones to which something happened then.
-        late = "m.id IN (SELECT mail FROM steps WHERE time BETWEEN ? AND ? AND mail < ?)"
-        more = [*parameters, since, until, first]
-        found += _select(connection, [*clauses, late], more, limit - len(found))
-    return found
+        return None
+    last = LAST_ID if wanted.until_ms is None else id_at(wanted.until_ms + 1) - 1
+    return id_at(wanted.since_ms or 0), last
+
+
+def _late(
+    connection: Connection,
+    conditions: Sequence[Condition],
+    only: Sequence[str],
+    wanted: Wanted,
+    limit: int,
+) -> list[int]:
+    """Mails that are older than the time that is asked for, and to which something happened then."""
+    if not wanted.since_ms or limit <= 0:
+        return []
+    until = NEVER_MS if wanted.until_ms is None else wanted.until_ms
+    late = "m.id IN (SELECT mail FROM steps WHERE time BETWEEN ? AND ? AND mail < ?)"
+    clauses = [*(each.wide for each in conditions), *only, late]
+    values = [*_parameters(conditions), wanted.since_ms, until, id_at(wanted.since_ms)]
+    return _select(connection, clauses, values, limit)
+
+
+def _comb(
+    connection: Connection,
+    conditions: Sequence[Condition],
+    scan: Condition,
+    wanted: Wanted,
+    limit: int,
+    go_on: GoOn,
+) -> Found:
+    """Slice by slice, from the newest mail on."""
+    others = [each for each in conditions if each is not scan]
+    clauses = ["m.id BETWEEN ? AND ?", f"m.id IN ({scan.narrow})", *(each.wide for each in others)]
+    first, last = _span(wanted) or (0, LAST_ID)
+    # Two questions: one for both ends would look at every mail.
+    (newest,) = connection.execute("SELECT max(id) FROM mails").fetchone()
+    (oldest,) = connection.execute("SELECT min(id) FROM mails").fetchone()
+    begin, end = min(last, newest or 0), max(first, oldest or 0)
+    top, ids = begin, list[int]()
+    while top >= end and len(ids) < limit:
+        row = connection.execute(
+            "SELECT id FROM mails WHERE id <= ? ORDER BY id DESC LIMIT 1 OFFSET ?", (top, SLICE - 1)
+        ).fetchone()
+        bottom = end if row is None else max(end, row[0])
+        values = [bottom, top, bottom, top, *scan.parameters, *_parameters(others)]
+        ids += _select(connection, clauses, values, limit - len(ids))
+        top = bottom - 1
+        if len(ids) < limit and top >= end and not go_on((begin - top) / (begin - end + 1)):
+            return Found(ids, bottom)
+    return Found(ids + _late(connection, conditions, (), wanted, limit - len(ids)))
+
+
+def _parameters(conditions: Sequence[Condition]) -> list[int | str]:
+    return [value for each in conditions for value in each.parameters]
 
 
 def _select(
@@ -128,7 +213,12 @@ def _conditions(connection: Connection, wanted: Wanted) -> list[Condition] | Non
 
 def _column(name: str, value: int | str) -> Condition:
     return Condition(
-        f"m.{name} = ?", f"+m.{name} = ?", f"FROM mails WHERE {name} = ?", (value,), is_in_order=True
+        f"m.{name} = ?",
+        f"+m.{name} = ?",
+        f"FROM mails WHERE {name} = ?",
+        (value,),
+        is_in_order=True,
+        mail="mails.id",
     )
 
 
@@ -183,6 +273,7 @@ def _outcome(outcome: State) -> Condition:
             "EXISTS (SELECT 1 FROM steps s WHERE s.mail = m.id AND s.event = 4)",
             of,
             (),
+            mail="mail",
         )
     # "state > 1" is said as the index says it: SQLite compares words, not numbers.
     of = f"FROM recipients WHERE state > 1 AND state = {number}"
@@ -192,16 +283,25 @@ def _outcome(outcome: State) -> Condition:
         f"EXISTS (SELECT 1 FROM recipients r WHERE r.mail = m.id AND r.state = {number})",
         of if is_indexed else "",
         (),
+        mail="mail" if is_indexed else "",
     )
 
 
 def _reply(connection: Connection, words: str) -> Condition | None:
-    """Texts that have the words; else the part of a reply that is only its own, as an id of the next hop's."""
+    """Texts that have the words; else the server that wrote it; else the part that is only its own, as an id of
+    the next hop's."""
     texts = connection.execute(
         "SELECT id FROM texts WHERE text LIKE ? ESCAPE '\\'", (_like(words),)
     ).fetchall()
     if texts:
         return _set("steps", "text", [row[0] for row in texts])
+    servers = connection.execute(
+        "SELECT id FROM names WHERE name LIKE ? ESCAPE '\\' "
+        "AND EXISTS (SELECT 1 FROM steps WHERE remote = names.id)",
+        (_like(words.strip(" <>[]").removeprefix("Hostname=")),),
+    ).fetchall()
+    if servers:
+        return _set("steps", "remote", [row[0] for row in servers])
     of = "FROM steps WHERE mark = ? AND parts LIKE ? ESCAPE '\\'"
     own = split(words)[1].rpartition(SEPARATOR)[2]
     for part in filter(None, (words, own)):
@@ -215,7 +315,7 @@ def _reply(connection: Connection, words: str) -> Condition | None:
             )
     # No index knows it: row by row.
     return Condition(
-        f"m.id IN (SELECT mail FROM steps WHERE parts LIKE ? ESCAPE '\\' ORDER BY id DESC LIMIT {NARROW_MAX})",
+        "SELECT mail FROM steps WHERE mail BETWEEN ? AND ? AND parts LIKE ? ESCAPE '\\'",
         "EXISTS (SELECT 1 FROM steps s WHERE s.mail = m.id AND s.parts LIKE ? ESCAPE '\\')",
         "",
         (_like(own or words),),
@@ -232,6 +332,7 @@ def _set(table: str, column: str, numbers: Sequence[int]) -> Condition:
         f"EXISTS (SELECT 1 FROM {table} t WHERE t.mail = m.id AND t.{column} IN ({listed}))",
         of,
         (),
+        mail="mail",
     )
 
 

@@ -139,6 +139,7 @@ def _queued(rows: Rows, ms: int, event: events.MailQueued, kept: Callable[[str],
 
 def _outcome(rows: Rows, ms: int, event: Outcome, privacy: Privacy) -> None:
     id, state = number_of(event.id), STATES[type(event)]
+    step = State.EXPIRED if isinstance(event, events.Failed) and event.is_expired else state
     internal_id = remote = ""
     next_attempt = None
     if isinstance(event, events.Delivered):
@@ -153,7 +154,7 @@ def _outcome(rows: Rows, ms: int, event: Outcome, privacy: Privacy) -> None:
         rows.standing.append((id, person, state, ms))
         rows.steps.append(
             (
-                id, person, ms, state, event.route, event.host, event.identity, remote, event.session or None,
+                id, person, ms, step, event.route, event.host, event.identity, remote, event.session or None,
                 internal_id or None, reply, event.attempts, next_attempt, "",
             )
         )  # fmt: skip

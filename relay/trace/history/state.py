@@ -22,6 +22,8 @@ class State(IntEnum):
     """Likewise: somebody gave an order."""
     CANCELLED = 9
     """By such an order."""
+    EXPIRED = 16
+    """A step only: it failed because it had become too old; the recipient stands as failed."""
 
     @property
     def word(self) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from relay.clock import Clock
 from relay.trace import event as events
 from relay.trace.event import Event
-from relay.trace.history import bulk, database, removal
+from relay.trace.history import bulk, database, removal, runs
 from relay.trace.history.bulk import Insert, Value
 from relay.trace.history.database import Connection
 from relay.trace.history.numbers import Numbers
@@ -79,6 +79,11 @@ class Writer:
                 raise
             self._move_aside(str(error))
             connection = database.open_writer(path)
+        try:
+            runs.begin(connection)
+        except BaseException:
+            connection.close()
+            raise
         self._connection = connection
         status = os.stat(path)
         self._file = (status.st_dev, status.st_ino)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.trace import event as events
 from relay.trace.history.database import reading
 from relay.trace.history.flow import Flow, Span, flow, meaning
 from tests.trace.history.sample import BUSY, Telling
@@ -56,6 +57,20 @@ def test_refusals_that_differ_in_an_address_are_one_with_its_meaning(found: Flow
     first = found.refusals[0]
     assert first.reply.endswith("Recipient … not found by SMTP address lookup")
     assert first.meaning == "There is no such recipient." and first.advice
+
+
+def test_what_failed_by_its_age_counts_as_failed_and_its_reply_as_a_refusal(tmp_path: Path) -> None:
+    telling = Telling(tmp_path / "history.db")
+    mail = telling.queued()
+    telling.write(
+        mail,
+        events.Failed(mail.id, mail.recipients, "r", "h", "451 4.3.0 never mind", 9, "told", is_expired=True),
+    )
+    with reading(telling.path) as connection:
+        found = flow(connection, Span(START - HOUR, START + HOUR))
+    assert sum(hour.failed for hour in found.hours) == 1
+    assert [(each.name, each.mails) for each in found.outcomes] == [("failed", 1)]
+    assert [each.reply for each in found.refusals] == ["451 4.3.0 never mind"]
 
 
 def test_a_mail_of_which_only_steps_are_known_has_no_sender_to_count(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_microsofts_number_of_a_mail_is_found(tmp_path: Path) -> None:
             telling.delivered(mail, reply=reply % (7619272024915 + i), internal_id=str(7619272024915 + i)),
         )
     assert telling.find(reply="7619272024916") == [mails[1].id]
-    assert len(telling.find(reply="SY4P282MB1257")) == 3, "row by row, and found all the same"
+    assert len(telling.find(reply="SY4P282MB1257")) == 3
 
 
 def test_an_address_in_a_refusal_is_found(tmp_path: Path) -> None:
@@ -175,6 +175,51 @@ def test_an_address_in_a_refusal_is_found(tmp_path: Path) -> None:
     telling.write(mail, telling.held(mail, reply=NOT_FOUND % "alias@fabrikam.com"))
     assert telling.find(reply="alias@fabrikam.com") == [mail.id]
     assert telling.find(reply="Recipient alias@fabrikam.com not") == [mail.id]
+
+
+def test_a_server_of_microsofts_is_found_by_its_name(tmp_path: Path) -> None:
+    telling = Telling(tmp_path / "history.db")
+    mails = [telling.queued() for _ in range(3)]
+    hosts = [f"SY4P282MB{i}.AUSP282.PROD.OUTLOOK.COM" for i in range(3)]
+    for mail, host in zip(mails, hosts, strict=True):
+        telling.write(mail, telling.delivered(mail, reply=f"250 OK <a@b> [Hostname={host}]", remote=host))
+    assert telling.find(reply="sy4p282mb1") == [mails[1].id]
+    assert telling.find(reply=f"[Hostname={hosts[2]}]") == [mails[2].id]
+    assert [step for step in plans(telling, reply="SY4P282MB1") if "steps_remote" in step]
+
+
+@pytest.mark.parametrize(
+    ("since_ms", "until_ms"), [(None, None), (1_800_001_200_000, None), (None, 1_800_001_200_000)]
+)
+def test_words_that_no_index_knows_are_looked_for_slice_by_slice(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch, since_ms: int | None, until_ms: int | None
+) -> None:
+    parts = Wanted(reply="XyZ000", outcome=State.DELIVERED, since_ms=since_ms, until_ms=until_ms)
+    with reading(telling.path) as connection:
+        whole = find(connection, parts, 100)
+        monkeypatch.setattr(question, "SLICE", 7)
+        told: list[float] = []
+
+        def go_on(part: float) -> bool:
+            told.append(part)
+            return True
+
+        found = question.search(connection, parts, 100, go_on)
+    assert found.ids == whole and found.back_to is None and len(whole) >= 10
+    assert told == sorted(told) and len(told) > 1 and told[0] > 0 and told[-1] < 1
+
+
+def test_who_has_no_patience_hears_how_far_back_it_was_looked(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(question, "SLICE", 10)
+    with reading(telling.path) as connection:
+        whole = find(connection, Wanted(reply="XyZ000"), 100)
+        found = question.search(connection, Wanted(reply="XyZ000"), 100, lambda part: part < 0.3)
+        assert found.back_to is not None
+        assert found.ids == [id for id in whole if id >= found.back_to] != whole
+        enough = question.search(connection, Wanted(reply="XyZ000"), 2, lambda _: False)
+    assert enough.ids == whole[:2] and enough.back_to is None
 
 
 def plans(telling: Telling, **wanted: object) -> list[str]:

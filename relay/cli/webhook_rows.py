@@ -1,0 +1,29 @@
+"""Webhooks for `check-config`: every key that is in force, of secrets only that they are set."""
+
+from relay.cli.webhook_named import shown_url
+from relay.webhook.options import Webhooks
+
+Row = tuple[str, str]
+
+
+def webhook_rows(webhooks: Webhooks | None) -> list[Row]:
+    """Of all of them."""
+    rows: list[Row] = []
+    for i, hook in enumerate(webhooks.hooks if webhooks is not None else ()):
+        key = f"webhook[{i}]"
+        rows += [
+            (f"{key}.name", hook.name),
+            (f"{key}.url", shown_url(hook.url)),
+            (f"{key}.secret", "is set, and the previous one" if len(hook.secrets) > 1 else "is set"),
+            (f"{key}.events", ", ".join(state.word for state in hook.events)),
+            (f"{key}.routes", ", ".join(hook.routes) or "(all)"),
+            (f"{key}.clients", ", ".join(hook.clients) or "(all)"),
+            (f"{key}.batch_size", str(hook.batch_size)),
+            (f"{key}.pause", f"{hook.pause_s:g} s"),
+            (f"{key}.timeout", f"{hook.timeout_s:g} s"),
+            (f"{key}.retry_first", f"{hook.retry_first_s:g} s"),
+            (f"{key}.retry_max", f"{hook.retry_max_s:g} s"),
+        ]
+        if hook.ca_file is not None:
+            rows.append((f"{key}.ca_file", hook.ca_file))
+    return rows
