@@ -12,6 +12,7 @@ from relay.receive.accepting import accept_forever
 from relay.receive.certificate import CertificateWatch, Loaded
 from relay.receive.common import Announce, Committer, Common
 from relay.receive.dkim import Dkim
+from relay.receive.once import Once
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.roll import Roll, load
 from relay.receive.session import Listener, Session
@@ -82,6 +83,8 @@ class Receiver:
             keys,
             look_up,
             seen,
+            Once(store, committer, record, clock),
+            store.last_id(options.slot),
         )
         self._listeners = [
             Listener(
@@ -178,6 +181,8 @@ class Receiver:
         now = common.now = common.clock.monotonic()
         for session in list(common.sessions):
             session.sweep(now)
+        if common.once is not None:
+            common.once.sweep(now)
         self._read_roll()
 
     def _read_roll(self) -> None:

@@ -25,6 +25,7 @@ from relay.trace.webhook_event import (
     WebhookSent,
     WebhookTrouble,
 )
+from relay.trace.repeat_event import IdempotencyKeysFull, MailRepeated
 
 _Event = Kind
 
@@ -812,6 +813,8 @@ Event = (
     | WebhookMoved
     | WebhookTrouble
     | WebhookLag
+    | MailRepeated
+    | IdempotencyKeysFull
 )
 
 Record = Callable[[Event], None]
