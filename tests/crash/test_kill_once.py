@@ -105,7 +105,7 @@ def mail(number: int) -> bytes:
     return head + b"%d: what it says, and says again and again until its end.\r\n" % number * lines + b".\r\n"
 
 
-async def kill(relay: Generations, rng: random.Random, working: "asyncio.Future[object]") -> int:
+async def kill(relay: Generations, rng: random.Random, working: "asyncio.Future[list[None]]") -> int:
     """Kill a receiver now and then while the clients work; how many were."""
     killed = 0
     while not working.done() and killed < KILLS:
