@@ -29,6 +29,9 @@ from relay.trace.seen.store import SeenStore
 
 SWEEP_S = 1.0
 """Between two looks at all sessions: time-outs are minutes, and 10,000 sessions cost some 5 ms a look."""
+REPLIES_BYTES = 32_768
+"""Replies that the kernel keeps for a client that does not read them, twice that in its own reckoning. Left alone it
+takes up to 4 MiB for each (net.ipv4.tcp_wmem), and 500 such clients kept a receiver busy with 20,000 commands each."""
 BACKLOG = 1024
 """Connections the kernel keeps until we accept them; Linux cuts it at net.core.somaxconn (4096)."""
 
@@ -166,6 +169,8 @@ class Receiver:
 
     async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common
+        # Whoever is accepted has it from the socket that listens (Linux), so it costs no connection anything.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REPLIES_BYTES)
         if listener.options.tls is ListenerTls.IMPLICIT or listener.options.proxy_networks:
             accepting = accept_forever(sock, listener, common, BACKLOG)
             self._accepting.append(common.loop.create_task(accepting))
