@@ -12,10 +12,11 @@ from relay.receive.accepting import accept_forever
 from relay.receive.certificate import CertificateWatch, Loaded
 from relay.receive.common import Announce, Committer, Common
 from relay.receive.dkim import Dkim
+from relay.receive.door import Door
 from relay.receive.once import Once
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.roll import Roll, load
-from relay.receive.session import Listener, Session
+from relay.receive.session import Listener
 from relay.receive.signer_thread import SignerThread
 from relay.receive.signing import Signing
 from relay.receive.suppression import Suppression
@@ -175,9 +176,7 @@ class Receiver:
             accepting = accept_forever(sock, listener, common, BACKLOG)
             self._accepting.append(common.loop.create_task(accepting))
             return
-        server = await common.loop.create_server(
-            lambda: Session(common, listener), sock=sock, backlog=BACKLOG
-        )
+        server = await common.loop.create_server(lambda: Door(common, listener), sock=sock, backlog=BACKLOG)
         self._servers.append(server)
 
     def sweep(self) -> None:
