@@ -139,7 +139,7 @@ class ClientBraked(_Event, frozen=True):
     """Its address; its /64 in IPv6."""
     listener: str
     reason: str
-    """logins, name, recipients or connections."""
+    """logins, name, recipients, connections or sessions."""
     seconds: float
     """For so long, if it does not go on."""
     level: Level = "warning"
