@@ -17,6 +17,7 @@ from relay.trace.learning_event import LearningBegan as LearningBegan
 from relay.trace.learning_event import LearningEnded as LearningEnded
 from relay.trace.learning_event import SeenDropped as SeenDropped
 from relay.trace.learning_event import SeenTrouble as SeenTrouble
+from relay.trace.repeat_event import IdempotencyKeysFull, MailRepeated
 from relay.trace.webhook_event import (
     WebhookFailed,
     WebhookGap,
@@ -25,7 +26,6 @@ from relay.trace.webhook_event import (
     WebhookSent,
     WebhookTrouble,
 )
-from relay.trace.repeat_event import IdempotencyKeysFull, MailRepeated
 
 _Event = Kind
 
