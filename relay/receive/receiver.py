@@ -30,7 +30,7 @@ from relay.trace.seen.store import SeenStore
 
 SWEEP_S = 1.0
 """Between two looks at all sessions: time-outs are minutes, and 10,000 sessions cost some 5 ms a look."""
-REPLIES_BYTES = 32_768
+REPLIES_BYTES = 16_384
 """Replies that the kernel keeps for a client that does not read them, twice that in its own reckoning. Left alone it
 takes up to 4 MiB for each (net.ipv4.tcp_wmem), and 500 such clients kept a receiver busy with 20,000 commands each."""
 BACKLOG = 1024

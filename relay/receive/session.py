@@ -40,6 +40,8 @@ from relay.trace.event import ClientBraked, CommandRefused, Level, SessionEnded,
 
 LINGER_S = 3.0
 """After a refusal we read on so long: closing with bytes unread sends a reset, which can overtake the reply."""
+UNREAD_BYTES = 8_192
+"""Replies that wait here for a client to read them, beside what the kernel keeps; with more no command is taken."""
 HANDSHAKE_ERRORS = (OSError, EOFError, RuntimeError)
 """ssl.SSLError and the time-out are OSErrors; uvloop raises RuntimeError for a transport that closed meanwhile."""
 
@@ -117,6 +119,7 @@ class Session(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, refuse, or start TLS."""
         self._transport = cast(asyncio.Transport, transport)  # a stream's transport is one
+        self._transport.set_write_buffer_limits(UNREAD_BYTES)
         peer = transport.get_extra_info("peername")
         self._visitor = Visitor(self._listener.access, self._visitor.peer or (peer[0] if peer else ""))
         self._server.offers_xclient = self._listener.access.may_speak_for_others(self._visitor.peer)
@@ -606,6 +609,8 @@ class Session(asyncio.BufferedProtocol):
             self._transport.close()
         else:
             self._close_at = self._common.now + LINGER_S
+            # What is read on needs room: with a buffer full of commands that nobody takes any more, reading is a fault.
+            self._settle_inbox(self._inbox.end)
             self._pause(False)
             self._transport.write_eof()
 

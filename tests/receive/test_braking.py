@@ -289,3 +289,26 @@ def test_who_is_banned_costs_no_session_and_no_line_of_the_log() -> None:
             assert {event.level for event in h.events if isinstance(event, SessionRefused)} == {"debug"}
 
     run(main)
+
+
+def test_who_does_not_read_replies_makes_us_work_for_some_hundred_commands_and_ends_with_the_drain() -> None:
+    async def main() -> None:
+        async with house(listener=OPEN) as h:
+            client = await greeted(h)
+            client.stop_reading()
+            for _ in range(40):
+                client.writer.write(b"EHLO never-reads\r\n" * 100)
+                await asyncio.sleep(0.01)
+            [session] = h.receiver._common.sessions
+            lines = session._server.lines
+            # The client's own kernel keeps some as well (net.ipv4.tcp_rmem, 128 KiB to begin with).
+            assert 0 < lines < 2_500
+            assert h.receiver.unsent_bytes < 65_536
+            faults: list[object] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+            await h.receiver.drain(0.2)
+            await until(lambda: not h.receiver.sessions)
+            assert faults == []
+            client.writer.transport.abort()
+
+    run(main)
