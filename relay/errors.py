@@ -31,3 +31,14 @@ class SpoolBroken(SpoolError):
 
 class RecordDamaged(SpoolError):
     """A spool record fails its check sum or its shape."""
+
+
+class AlreadyTaken(SpoolError):
+    """A mail with this idempotency key was taken before: the first one stays, this one is not kept."""
+
+    def __init__(self, first: int, is_same: bool) -> None:
+        super().__init__("a mail with this idempotency key was taken before")
+        self.first = first
+        """Its queue id."""
+        self.is_same = is_same
+        """It is this mail; else another one was given its key."""

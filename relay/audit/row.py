@@ -90,6 +90,9 @@ def _is_recorded(event: Event) -> bool:
         case trace.Steered():
             # One a mail, of a million at once: commanded and command_ended say who, which and how many.
             return False
+        case trace.HistoryErased():
+            # The command has recorded it, before it ended and whether a relay ran or not.
+            return False
     # Whatever somebody has done says who: `by`.
     return isinstance(event, ALWAYS) or isinstance(getattr(event, "by", None), str)
 

@@ -18,12 +18,12 @@ NOBODY = 2**32 - 1
 class CommandNote:
     """Of one command; does nothing where nothing is recorded."""
 
-    def __init__(self, configuration: Configuration, owner: tuple[int, int] | None) -> None:
+    def __init__(self, configuration: Configuration) -> None:
         """Before anything is changed: ConfigurationError when the log cannot be written."""
         self._log = None
         if configuration.audit is None:
             return
-        self._log = AuditLog(configuration.audit, SystemClock(), owner)
+        self._log = AuditLog(configuration.audit, SystemClock(), owner_of(configuration))
         try:
             self._log.check()
         except OSError as error:
@@ -40,6 +40,17 @@ class CommandNote:
             self._log.append([self._log.row({"process": "command", "by": who()} | fields)])
         except OSError as error:
             raise ConfigurationError(f"it was done, and could not be recorded: {error.strerror}") from None
+
+
+def owner_of(configuration: Configuration) -> tuple[int, int] | None:
+    """The relay's user is whose the spool is, or before there is one the folder: it must read what root writes."""
+    for path in (configuration.spool.path, configuration.relay.clients_file.parent):
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        return found.st_uid, found.st_gid
+    return None
 
 
 def who() -> str:

@@ -12,7 +12,7 @@ import msgspec
 import typer
 from pydantic import ValidationError
 
-from relay.cli.audit_note import CommandNote
+from relay.cli.audit_note import CommandNote, owner_of
 from relay.config.client import check_policies, check_together, place
 from relay.config.client_file import SEED_BYTES, ClientFile, edited
 from relay.config.client_table import AnyClient, StoredClient, StoredPassword
@@ -125,8 +125,8 @@ def _edited(config: Path | None, name: str, action: str) -> Iterator[tuple[Clien
     path = find(config)
     configuration = read(path, time.time())
     seed = base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode()
-    owner = _owner(configuration)
-    note = CommandNote(configuration, owner)
+    owner = owner_of(configuration)
+    note = CommandNote(configuration)
     with edited(configuration.relay.clients_file, seed, owner) as content:
         old = _told(content.get(name))
         names = {each.name for each in content.clients}
@@ -152,17 +152,6 @@ def _told(client: StoredClient | None) -> dict[str, object] | None:
         return None
     fields = client.model_dump(exclude={"name", "passwords"}, exclude_none=True, by_alias=True)
     return fields | {"passwords": [each.until for each in client.passwords]}
-
-
-def _owner(configuration: Configuration) -> tuple[int, int] | None:
-    """The relay's user is whose the spool is, or before there is one the folder: it must read what root writes."""
-    for path in (configuration.spool.path, configuration.relay.clients_file.parent):
-        try:
-            found = path.stat()
-        except OSError:
-            continue
-        return found.st_uid, found.st_gid
-    return None
 
 
 def _known(content: ClientFile, configuration: Configuration, name: str) -> StoredClient:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from relay.cli.audit_note import CommandNote
 from relay.config.configuration import Configuration
 from relay.config.read import read
 from relay.process.exits import Exit
@@ -38,7 +39,17 @@ def check(path: Path, *, as_json: bool) -> Exit:
 
 def compact(path: Path, *, as_json: bool) -> Exit:
     """Rewrite the queue file without its free pages."""
-    done = compacting.compact(_configuration(path).spool, _progress(as_json))
+    configuration = _configuration(path)
+    note = CommandNote(configuration)
+    done = compacting.compact(configuration.spool, _progress(as_json))
+    note.put(
+        {
+            "event": "spool_compacted",
+            "before_bytes": done.before_bytes,
+            "after_bytes": done.after_bytes,
+            "mails": done.report.mails,
+        }
+    )
     if as_json:
         print(msgspec.json.encode(asdict(done)).decode())
     else:

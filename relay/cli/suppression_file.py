@@ -12,7 +12,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from relay.cli.suppression_list import checked, duration_s, in_force, moment, opened
+from relay.cli.audit_note import CommandNote
+from relay.cli.suppression_list import changed, checked, duration_s, in_force, moment, opened
 from relay.config.read import read
 from relay.errors import ConfigurationError
 from relay.process.exits import Exit
@@ -38,9 +39,16 @@ def import_file(path: Path, file: Path, for_: str | None) -> Exit:
     """Enter all lines; nothing is entered when one of them is wrong."""
     configuration = read(path, time.time())
     rows = _read(file, duration_s(for_, configuration), time.time())
-    with opened(configuration) as store:
-        for start in range(0, len(rows), SLICE):
-            store.apply([Suppress(tuple(rows[start : start + SLICE]))])
+    note = CommandNote(configuration)
+    entered = 0
+    try:
+        with opened(configuration) as store:
+            for start in range(0, len(rows), SLICE):
+                store.apply([Suppress(tuple(rows[start : start + SLICE]))])
+                entered = min(len(rows), start + SLICE)
+    finally:
+        # Also what a full disk cut short.
+        note.put(changed("import", [key for key, _ in rows[:entered]]) | {"file": str(file)})
     print(f"{len(rows)} addresses were entered")
     return Exit.OK
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from relay.audit.row import Row
+from relay.cli.audit_note import CommandNote
 from relay.config.configuration import Configuration
 from relay.config.read import read
 from relay.config.value import time_s
@@ -46,8 +48,13 @@ def add(path: Path, addresses: Sequence[str], for_: str | None, reason: str) -> 
     now = time.time()
     suppressed = Suppressed(now, now + duration_s(for_, configuration), " ".join(reason.split()))
     rows = tuple((checked(address), suppressed) for address in addresses)
+    note = CommandNote(configuration)
     with opened(configuration) as store:
         store.apply([Suppress(rows)])
+    note.put(
+        changed("add", [key for key, _ in rows])
+        | {"until": moment(suppressed.until), "reason": suppressed.reply}
+    )
     print(f"No mail is taken for {len(rows)} addresses until {moment(suppressed.until)}")
     return Exit.OK
 
@@ -55,14 +62,30 @@ def add(path: Path, addresses: Sequence[str], for_: str | None, reason: str) -> 
 def remove(path: Path, addresses: Sequence[str]) -> Exit:
     """Take them out; FOUND when one was not there."""
     keys = [checked(address) for address in addresses]
-    with opened(read(path, time.time())) as store:
+    configuration = read(path, time.time())
+    note = CommandNote(configuration)
+    with opened(configuration) as store:
         known = {address for address, _ in _all(store)}
         missing = [key for key in keys if key_of(key) not in known]
         store.apply([Suppress(tuple((key, None) for key in keys))])
+    note.put(changed("remove", keys) | {"missing": len(missing)})
     for key in missing:
         print(f"{key.decode()} was not suppressed", file=sys.stderr)
     print(f"Mail is taken again for {len(keys) - len(missing)} addresses")
     return Exit.FOUND if missing else Exit.OK
+
+
+def changed(action: str, addresses: Sequence[bytes]) -> Row:
+    """What is recorded of it: how many and where, for the record of who sent what to whom is elsewhere, and can be erased there."""
+    domains = sorted(
+        {address.rpartition(b"@")[2].lower().decode("utf-8", "replace") for address in addresses}
+    )
+    return {
+        "event": "suppression_changed",
+        "action": action,
+        "addresses": len(addresses),
+        "domains": domains,
+    }
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from msgspec import Struct
 
+from relay.cli.audit_note import CommandNote
 from relay.cli.trace_find import history_of
 from relay.cli.trace_show import printable
 from relay.config.read import read
@@ -32,12 +33,17 @@ def run(path: Path, address: str, *, is_sure: bool, as_json: bool) -> Exit:
     if "@" not in address[1:]:
         raise typer.BadParameter(f"{address!r}: write one address, such as someone@example.com")
     history = history_of(path)
+    configuration = read(path, time.time())
+    note = CommandNote(configuration)
     there = erasure.count(history, address)
     if not is_sure:
         typer.echo(f"{there.mails:,} mails name {printable(address)}, with {there.steps:,} steps.", err=True)
         typer.confirm("Erase them for good?", abort=True, err=True)
+    person = erasure.hashed(history, address)
     erased = erasure.erase(history, address, _who(), time.time())
-    senders = store.erase(read(path, time.time()).spool.path / FILE, address)
+    # It is recorded before what follows can fail.
+    note.put({"event": "history_erased", "person": person, "mails": erased.mails, "steps": erased.steps})
+    senders = store.erase(configuration.spool.path / FILE, address)
     if as_json:
         print(msgspec.json.encode(Line(erased.mails, erased.steps, senders)).decode())
     else:

@@ -16,6 +16,7 @@ class BrakesTable(Table):
     login_failures: Count | None = None
     name_failures: Count | None = None
     refused_recipients: Count | None = None
+    faulty_sessions: Count | None = None
     period: Annotated[Seconds, Field(gt=0)] | None = None
     delay_max: Seconds | None = None
     ban: Seconds | None = None

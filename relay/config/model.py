@@ -75,6 +75,8 @@ class SpoolTable(Table):
     max_waiting: Size | None = None
     stall: Seconds | None = None
     check_interval: Seconds | None = None
+    idempotency_window: Annotated[Seconds, Field(gt=0)] | None = None
+    idempotency_keys: Count | None = None
 
 
 class DeliverTable(Table):

@@ -54,7 +54,7 @@ class Reporting:
         self._born = born
         rows = spool.budget_rows().rows
         quota = Quota(options.per_sender_per_hour, rows)
-        ids = QueueIdSource(DELIVERER_SLOT, clock)
+        ids = QueueIdSource(DELIVERER_SLOT, clock, spool.last_id(DELIVERER_SLOT))
         self._reporter = Reporter(options, routes, ids, quota, record, is_known)
         self.delays = Delays(
             spool, routes, options.delay_after_s, self._reporter, committer, clock, rows, born

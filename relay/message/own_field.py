@@ -3,6 +3,7 @@
     X-Relay-Priority: high | normal | bulk
     X-Relay-Campaign: a name of 1 to 64 printable ASCII characters
     X-Relay-Uncertain: retry | hold | ask
+    X-Relay-Idempotency-Key: 1 to 128 visible ASCII characters
 
 They are for the relay and for nobody behind it: all of them are taken out, also those it
 does not know, so that a newer application does not tell the world what an older relay does
@@ -23,6 +24,8 @@ from relay.message.uncertain import Uncertain
 PREFIX = b"X-Relay-"
 MAX_CAMPAIGN = 64
 """Characters. It stands in every hint and names a lane; a GUID has 36."""
+MAX_KEY = 128
+"""Characters of an idempotency key: a UUID has 36, a SHA-256 in hexadecimal digits 64, and some put a name before it."""
 MAX_SHOWN = 32
 """Of a value that is refused: enough to see the slip."""
 
@@ -33,6 +36,7 @@ class Wishes(Struct, frozen=True):
     priority: Priority | None = None
     campaign: str = ""
     uncertain: Uncertain | None = None
+    idempotency_key: str = ""
 
 
 class Unreadable(Struct, frozen=True):
@@ -75,7 +79,7 @@ def read(scan: HeaderScan, indexes: list[int]) -> Wishes | Unreadable:
 
 
 def _understand(values: dict[str, str]) -> Wishes | Unreadable:
-    priority, campaign, uncertain = None, "", None
+    priority, campaign, uncertain, idempotency_key = None, "", None, ""
     for name, value in values.items():
         word = value.lower()
         if name == PRIORITY and word in PRIORITIES:
@@ -84,9 +88,11 @@ def _understand(values: dict[str, str]) -> Wishes | Unreadable:
             campaign = value
         elif name == UNCERTAIN and word in _UNCERTAIN:
             uncertain = _UNCERTAIN[word]
+        elif name == IDEMPOTENCY_KEY and _KEY.fullmatch(value):
+            idempotency_key = value
         else:
             return Unreadable(f'{name} may be {_ALLOWED[name]}; found "{_shown(value)}"')
-    return Wishes(priority, campaign, uncertain)
+    return Wishes(priority, campaign, uncertain, idempotency_key)
 
 
 def _shown(value: str) -> str:
@@ -98,11 +104,14 @@ def _shown(value: str) -> str:
 PRIORITY = "X-Relay-Priority"
 CAMPAIGN = "X-Relay-Campaign"
 UNCERTAIN = "X-Relay-Uncertain"
+IDEMPOTENCY_KEY = "X-Relay-Idempotency-Key"
 _ALLOWED = {
     PRIORITY: "high, normal or bulk",
     CAMPAIGN: f"a name of 1 to {MAX_CAMPAIGN} printable ASCII characters",
     UNCERTAIN: "retry, hold or ask",
+    IDEMPOTENCY_KEY: f"1 to {MAX_KEY} visible ASCII characters",
 }
 _KNOWN = {name.lower().encode(): name for name in _ALLOWED}
 _UNCERTAIN = {each.value: each for each in Uncertain}
 _CAMPAIGN = re.compile(rf"[\x20-\x7e]{{1,{MAX_CAMPAIGN}}}")
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY}}}")

@@ -24,14 +24,14 @@ _TO_BASE_32 = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 class QueueIdSource:
     """Ids of one receiver, or of the deliverer. Each is greater than the one before, even when the clock is set back."""
 
-    def __init__(self, slot: int, clock: Clock) -> None:
-        """`slot` is 0 to 63 and held by one live process at a time."""
+    def __init__(self, slot: int, clock: Clock, last: int = 0) -> None:
+        """`slot` is 0 to 63 and held by one live process at a time; `last` is the highest id that an earlier one gave."""
         if not 0 <= slot < MAX_SLOTS:
             raise ValueError(f"slot {slot} is not within 0 to {MAX_SLOTS - 1}")
         self._slot_bits = slot << 16
         self._clock = clock
-        self._last_ms = 0
-        self._counter = 0
+        self._last_ms = last >> 22
+        self._counter = last & 0xFFFF
 
     def next(self) -> int:
         """A new id."""

@@ -11,13 +11,15 @@ import socket
 
 from relay.errors import ProtocolError
 from relay.receive import policy
+from relay.receive.brake import BRAKED
 from relay.receive.common import Common
 from relay.receive.options import ListenerTls
 from relay.receive.session import Listener, Session
 from relay.smtp.proxy import Proxied, parse_proxy
 from relay.tls import explain
-from relay.trace.event import SessionRefused
+from relay.trace.event import Level, SessionRefused
 
+_BRAKED = frozenset(map(str, BRAKED))
 RETRY_S = 0.1
 """After a failed accept, as when no file descriptor is left."""
 HANDSHAKE_ERRORS = (OSError, EOFError, RuntimeError)
@@ -64,7 +66,9 @@ def _refusal(listener: Listener, common: Common, client: str) -> str | None:
 def _refuse(connection: socket.socket, client: str, reason: str, listener: Listener, common: Common) -> None:
     # Without TLS there is no way to say it.
     connection.close()
-    common.record(SessionRefused(client, listener.options.name, reason))
+    # Of a ban the log has been told already, once.
+    level: Level = "debug" if reason in _BRAKED else "warning"
+    common.record(SessionRefused(client, listener.options.name, reason, level))
 
 
 async def _proxied(connection: socket.socket, proxy: str, listener: Listener, common: Common) -> None:

@@ -1,4 +1,4 @@
-"""Brakes: who gets too much wrong is answered later and later, then told 421, and who guesses passwords is banned for a while.
+"""Brakes: who gets too much wrong is answered later and later, then told 421, and who goes on is banned for a while.
 
 An address (its /64 in IPv6) bears the consequences, never a name: nobody can lock out
 somebody else's account. When a name is guessed at from many addresses, answers about it
@@ -16,14 +16,16 @@ from relay.receive.brake_options import BrakeOptions
 from relay.route.network import Networks
 from relay.smtp.reply import Reply
 
-BANNED = Reply(421, "4.7.0", "Too many failed logins from your address; try again later")
+BANNED = Reply(421, "4.7.0", "Too much went wrong from your address; try again later")
 TOO_MANY_REFUSED = Reply(421, "4.7.0", "Too many recipients that are not known here; try again later")
 TOO_FAST = Reply(421, "4.7.0", "Too many connections from your address in a short time; try again later")
 FREE_PART = 0.25
 """Of a limit: answered at once, as somebody mistypes a password or has an old list."""
 KNOWN_S = 30 * 86_400.0
 """How long an address counts as the place where a name logs in: longer than holidays."""
-Reason = Literal["logins", "name", "recipients", "connections"]
+BRAKED = (BANNED, TOO_FAST)
+"""Of these the log is told once, when they begin, and not for each connection."""
+Reason = Literal["logins", "name", "recipients", "connections", "sessions"]
 
 
 class Braked(Struct, frozen=True):
@@ -59,6 +61,7 @@ class Brakes:
         self._pairs = Levels[tuple[str, int]](options.login_failures, period_s, size)
         self._names = Levels[int](options.name_failures, period_s, size)
         self._recipients = Levels[str](options.refused_recipients, period_s, size)
+        self._sessions = Levels[str](options.faulty_sessions, period_s, size)
         self._bans = Marks[str](size)
         self._told = Marks[tuple[Reason, str]](size)
         self._homes = Marks[tuple[str, int]](size)
@@ -105,7 +108,9 @@ class Brakes:
             failures = self._failures.add(source, now)
             # Some of it has sunk since the first.
             if failures > self._options.login_failures - 1:
-                return self._ban(source, now)
+                # What led to the ban is paid for by it.
+                self._failures.drop(source)
+                return Brake(0.0, BANNED, self._ban(source, "logins", now))
             level = max(level, failures)
         slowed = self._slowed(source, name, now)
         return Brake(
@@ -134,15 +139,31 @@ class Brakes:
         begun = self._tell("recipients", source, now, self._options.period_s)
         return Brake(self._options.delay_max_s, TOO_MANY_REFUSED, begun)
 
+    def greeting_delay(self, address: str, now: float) -> float:
+        """Greet it so much later: 0 for nearly everybody."""
+        level = self._sessions.level(source_of(address), now)
+        return 0.0 if not level or self._is_exempt(address) else self._delay(level, self._sessions.limit)
+
+    def session_failed(self, address: str, now: float) -> Braked | None:
+        """One of its sessions came to a bad end."""
+        if self._is_exempt(address):
+            return None
+        source = source_of(address)
+        if self._sessions.add(source, now) <= self._sessions.limit - 1:
+            return None
+        self._sessions.drop(source)
+        return self._ban(source, "sessions", now)
+
+    def session_sent(self, address: str) -> None:
+        """One of its sessions brought mail: whoever shares an address with something broken is not shut out with it."""
+        self._sessions.drop(source_of(address))
+
     def _is_exempt(self, address: str) -> bool:
         return self._exempt.allow(address)
 
-    def _ban(self, source: str, now: float) -> Brake:
-        ban_s = self._options.ban_s
-        self._bans.put(source, now + ban_s)
-        # What led to the ban is paid for by it.
-        self._failures.drop(source)
-        return Brake(0.0, BANNED, self._tell("logins", source, now, ban_s))
+    def _ban(self, source: str, reason: Reason, now: float) -> Braked | None:
+        self._bans.put(source, now + self._options.ban_s)
+        return self._tell(reason, source, now, self._options.ban_s)
 
     def _slowed(self, source: str, name: int, now: float) -> Brake:
         is_guessed_at = self._names.level(name, now) >= self._options.name_failures

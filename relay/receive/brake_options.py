@@ -23,6 +23,10 @@ class BrakeOptions:
     refused_recipients: int = 100
     """Of one address within the period, then 421 at each further one: a list with dead entries has some, who tries
     out names has hundreds."""
+    faulty_sessions: int = 50
+    """Sessions of one address within the period that ended by too many errors or commands, by words before the
+    greeting or by content that came too slowly; then it is banned, and from a quarter on it is greeted later and later.
+    A broken program that tries each minute stays below; one session with mail, and all are forgiven."""
     period_s: float = 600.0
     """In which so many are forgotten, steadily."""
     delay_max_s: float = 10.0
@@ -40,4 +44,5 @@ class BrakeOptions:
             login_failures=max(FAILURES_LEAST, self.login_failures // receivers),
             name_failures=max(FAILURES_LEAST, self.name_failures // receivers),
             refused_recipients=max(FAILURES_LEAST, self.refused_recipients // receivers),
+            faulty_sessions=max(FAILURES_LEAST, self.faulty_sessions // receivers),
         )

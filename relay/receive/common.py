@@ -21,6 +21,7 @@ from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
 from relay.receive.learning import Learning, give_back_places
 from relay.receive.logins import Logins
+from relay.receive.once import Once
 from relay.receive.options import Action, ReceiverOptions
 from relay.receive.rewrite import Rewrites
 from relay.receive.seen import Seen
@@ -77,10 +78,12 @@ class Common:
         keys: KeyRing | None = None,
         look_up: LookUp = ask,
         seen: SeenStore | None = None,
+        once: Once | None = None,
+        last_id: int = 0,
     ) -> None:
         """`usage`: what clients use of their quotas, None: this process alone counts. `look_up` asks the DNS.
 
-        `seen` keeps who sent; None: nobody does.
+        `seen` keeps who sent; None: nobody does. `last_id` is the highest queue id that this slot has given so far.
         """
         usage = usage or OwnUsage()
         self.options = options
@@ -94,6 +97,8 @@ class Common:
         """Signs what has a policy; None: no domain has one."""
         self.suppression = suppression
         """Who gets no mail; None: everybody may."""
+        self.once = once
+        """Knows mails by their idempotency keys; None: no key counts."""
         self.directory = Directory(options.clients, secrets.token_bytes)
         self.logins = Logins(self.directory, options.limits, loop, clock, secrets.token_bytes)
         self.spoofing = Spoofing(options.spoofing, options.tenant, record)
@@ -113,7 +118,7 @@ class Common:
         self.brakes = Brakes(options.brakes)
         self.record = record
         self.clock = clock
-        self.ids = QueueIdSource(options.slot, clock)
+        self.ids = QueueIdSource(options.slot, clock, last_id)
         self.buffers = Buffers(options.limits.large_buffers)
         self.sessions: set[Session] = set()
         self.tasks: set[asyncio.Task[None]] = set()

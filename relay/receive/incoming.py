@@ -3,16 +3,18 @@
 It outlives its session where it must. A client that disconnects while the commit
 runs has sent its mail whole: the mail is kept. A client that was told 4yz because
 the disk was slow will send it again: then the mail is dropped when its commit
-ends after all.
+ends after all. Unless it has an idempotency key: then it is kept, for the client
+that sends it again finds its key taken, maybe before it could be dropped.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from msgspec import UNSET
 
 from relay._fastpath import BodyHash
-from relay.errors import SpoolError
+from relay.errors import AlreadyTaken, SpoolError
 from relay.identity.client import ANYTHING
 from relay.message.envelope import Recipient
 from relay.message.from_field import author_of
@@ -21,12 +23,14 @@ from relay.receive.accept import Origin, accept
 from relay.receive.choice import choose
 from relay.receive.common import Common
 from relay.receive.intake import take
+from relay.receive.once import Body
 from relay.receive.options import HEAD_BYTES
 from relay.receive.policy import judge_commit, too_large
 from relay.receive.rewrite import Rule
 from relay.smtp.command import MailCommand
 from relay.smtp.reply import Reply
 from relay.spool.change import MAX_RECORD_BYTES, Abandon, Accept, Stream
+from relay.spool.claim import Claim
 from relay.spool.handover import Queued
 from relay.trace.event import Accepted
 
@@ -46,7 +50,7 @@ class Owner(Protocol):
 class Incoming:
     """One mail, from its first content to the end of its commit."""
 
-    __slots__ = ("_accept", "_author", "_chunks", "_common", "_error", "_from_left", "_head", "_is_charged", "_name", "_origin", "_original_from", "_owner",
+    __slots__ = ("_accept", "_author", "_body", "_chunks", "_claim", "_common", "_error", "_from_left", "_head", "_is_charged", "_name", "_origin", "_original_from", "_owner",
                  "_policy", "_refusal", "_since", "_streamed", "_waiting", "id")  # fmt: skip
 
     def __init__(self, common: Common, owner: Owner) -> None:
@@ -67,6 +71,9 @@ class Incoming:
         self._author = b""
         self._origin: Origin | None = None
         """Where it comes from, once its data has ended."""
+        self._body: Body | None = None
+        """What streamed, of a mail with an idempotency key."""
+        self._claim: Claim | None = None
         self._original_from = b""
         self._from_left = ""
         self._since = common.clock.monotonic()
@@ -90,6 +97,7 @@ class Incoming:
             return
         if self._head is None:
             self._head = content[:HEAD_BYTES]
+            self._body = Body.begun(self._head, self._common.limits.header_bytes + 1)
             del content[:HEAD_BYTES]
         while len(content) >= MAX_RECORD_BYTES:
             self._put(content[:MAX_RECORD_BYTES])
@@ -129,6 +137,9 @@ class Incoming:
         if common.seen.wants_author(origin):
             author = author_of(intake.header)
             self._author = intake.original_from or (b"" if isinstance(author, str) else author.address)
+        key = intake.wishes.idempotency_key
+        if key and self._head is None:
+            self._body = Body.of(content, intake.header)
         sender = mail.sender if rule is None else rule.address_for(mail.sender)
         if common.spoofing.is_asked:
             refusal = common.spoofing.judge(intake.header, sender, origin, self._name)
@@ -150,6 +161,8 @@ class Incoming:
         )
         self._since = common.clock.monotonic()
         self._policy = origin.policy
+        if key and self._body is not None and common.once is not None:
+            self._claim = common.once.claim(key, change.envelope, self._body, intake.header)
         outcome: Accept | Reply | None = change
         if common.alignment is not None:
 
@@ -206,6 +219,8 @@ class Incoming:
         index, self._chunks = self._chunks, self._chunks + 1
         self._streamed += len(data)
         self._waiting += 1
+        if self._body is not None:
+            self._body.add(data)
         self._common.committer.submit(Stream(self.id, index, data), self._stored)
 
     def _stored(self, error: SpoolError | None) -> None:
@@ -240,6 +255,8 @@ class Incoming:
         return outcome
 
     def _commit(self, change: Accept) -> None:
+        if self._claim is not None:
+            change = replace(change, claim=self._claim)
         self._accept = change
         self._common.committer.submit(change, self._committed)
 
@@ -258,11 +275,11 @@ class Incoming:
         assert change is not None
         common.pending -= 1
         self._owner = None
-        failure = error or self._error
+        failure = error or (None if self._claim is not None else self._error)
         if failure is None:
             reply = self._announce(change)
         else:
-            reply = judge_commit(failure)
+            reply = self._judge(failure, change)
             if self._is_charged:
                 common.allowance.give_back(
                     change.envelope.account, self._policy, len(change.envelope.recipients)
@@ -272,6 +289,12 @@ class Incoming:
         if owner is not None:
             owner.mail_done(reply)
         common.settle()
+
+    def _judge(self, failure: SpoolError, change: Accept) -> Reply:
+        """It was not kept: the disk failed, or its key is that of another mail."""
+        if isinstance(failure, AlreadyTaken) and self._common.once is not None:
+            return self._common.once.judge(failure, change.envelope)
+        return judge_commit(failure)
 
     def _announce(self, change: Accept) -> Reply:
         """It is on the disk: tell the deliverer, the trace and the client."""

@@ -12,9 +12,11 @@ from relay.receive.accepting import accept_forever
 from relay.receive.certificate import CertificateWatch, Loaded
 from relay.receive.common import Announce, Committer, Common
 from relay.receive.dkim import Dkim
+from relay.receive.door import Door
+from relay.receive.once import Once
 from relay.receive.options import ListenerTls, ReceiverOptions, server_options
 from relay.receive.roll import Roll, load
-from relay.receive.session import Listener, Session
+from relay.receive.session import Listener
 from relay.receive.signer_thread import SignerThread
 from relay.receive.signing import Signing
 from relay.receive.suppression import Suppression
@@ -28,6 +30,9 @@ from relay.trace.seen.store import SeenStore
 
 SWEEP_S = 1.0
 """Between two looks at all sessions: time-outs are minutes, and 10,000 sessions cost some 5 ms a look."""
+REPLIES_BYTES = 16_384
+"""Replies that the kernel keeps for a client that does not read them, twice that in its own reckoning. Left alone it
+takes up to 4 MiB for each (net.ipv4.tcp_wmem), and 500 such clients kept a receiver busy with 20,000 commands each."""
 BACKLOG = 1024
 """Connections the kernel keeps until we accept them; Linux cuts it at net.core.somaxconn (4096)."""
 
@@ -82,6 +87,8 @@ class Receiver:
             keys,
             look_up,
             seen,
+            Once(store, committer, record, clock),
+            store.last_id(options.slot),
         )
         self._listeners = [
             Listener(
@@ -162,13 +169,13 @@ class Receiver:
 
     async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common
+        # Whoever is accepted has it from the socket that listens (Linux), so it costs no connection anything.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REPLIES_BYTES)
         if listener.options.tls is ListenerTls.IMPLICIT or listener.options.proxy_networks:
             accepting = accept_forever(sock, listener, common, BACKLOG)
             self._accepting.append(common.loop.create_task(accepting))
             return
-        server = await common.loop.create_server(
-            lambda: Session(common, listener), sock=sock, backlog=BACKLOG
-        )
+        server = await common.loop.create_server(lambda: Door(common, listener), sock=sock, backlog=BACKLOG)
         self._servers.append(server)
 
     def sweep(self) -> None:
@@ -177,6 +184,8 @@ class Receiver:
         now = common.now = common.clock.monotonic()
         for session in list(common.sessions):
             session.sweep(now)
+        if common.once is not None:
+            common.once.sweep(now)
         self._read_roll()
 
     def _read_roll(self) -> None:

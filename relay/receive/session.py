@@ -20,7 +20,7 @@ from msgspec import UNSET
 from relay.message.envelope import Recipient
 from relay.receive import policy
 from relay.receive.accept import Origin
-from relay.receive.brake import BANNED, TOO_FAST, Brake, Braked
+from relay.receive.brake import BANNED, BRAKED, Brake, Braked
 from relay.receive.buffers import Inbox
 from relay.receive.common import Common
 from relay.receive.incoming import Incoming
@@ -40,6 +40,8 @@ from relay.trace.event import ClientBraked, CommandRefused, Level, SessionEnded,
 
 LINGER_S = 3.0
 """After a refusal we read on so long: closing with bytes unread sends a reset, which can overtake the reply."""
+UNREAD_BYTES = 8_192
+"""Replies that wait here for a client to read them, beside what the kernel keeps; with more no command is taken."""
 HANDSHAKE_ERRORS = (OSError, EOFError, RuntimeError)
 """ssl.SSLError and the time-out are OSErrors; uvloop raises RuntimeError for a transport that closed meanwhile."""
 
@@ -64,7 +66,7 @@ class Session(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_active_at", "_body_hash", "_client", "_close_at", "_common", "_content_base", "_content_since", "_draining",
-        "_eof", "_held", "_inbox", "_incoming", "_late", "_line_at", "_lines", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
+        "_eof", "_held", "_inbox", "_incoming", "_is_faulty", "_late", "_line_at", "_lines", "_listener", "_may_linger", "_origin", "_paused", "_reason", "_received",
         "_recipients", "_rule", "_sender", "_server", "_since", "_started", "_transaction_since", "_transport", "_unwritable",
         "_visitor",
     )  # fmt: skip
@@ -97,8 +99,10 @@ class Session(asyncio.BufferedProtocol):
         self._draining = False
         self._may_linger = True
         self._reason = ""
-        self._late: tuple[float, Reply] | None = None
-        """An answer that is held back, and until when; what is pipelined behind it waits."""
+        self._late: tuple[float, Reply | None] | None = None
+        """An answer that is held back, and until when; what is pipelined behind it waits. None: the greeting."""
+        self._is_faulty = False
+        """It came to a bad end, for which its address answers."""
         # Times on the clock of `common.now`; 0 is never.
         self._started = self._active_at = common.now
         self._line_at = 0.0
@@ -115,6 +119,7 @@ class Session(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, refuse, or start TLS."""
         self._transport = cast(asyncio.Transport, transport)  # a stream's transport is one
+        self._transport.set_write_buffer_limits(UNREAD_BYTES)
         peer = transport.get_extra_info("peername")
         self._visitor = Visitor(self._listener.access, self._visitor.peer or (peer[0] if peer else ""))
         self._server.offers_xclient = self._listener.access.may_speak_for_others(self._visitor.peer)
@@ -129,8 +134,7 @@ class Session(asyncio.BufferedProtocol):
                 self._tell(self._common.brakes.connected(self._client, self._common.now))
             if self._listener.options.tls is ListenerTls.IMPLICIT:
                 self._secured(self._transport)
-            self._server.greet()
-            self._flush()
+            self._greet(self._common.brakes.greeting_delay(self._client, self._common.now))
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Never empty: reading is paused before the buffer is full."""
@@ -159,6 +163,7 @@ class Session(asyncio.BufferedProtocol):
             self._incoming = None
         self._inbox.close()
         self._common.leave(self, self._visitor.peer)
+        self._settle_with_brakes()
         self._common.allowance.leave(self)
         reason = self._reason or (f"connection lost: {exc}" if exc else "client closed")
         self._common.record(
@@ -172,6 +177,13 @@ class Session(asyncio.BufferedProtocol):
                 self._origin.account or UNSET,
             )
         )
+
+    def _settle_with_brakes(self) -> None:
+        brakes = self._common.brakes
+        if self._is_faulty or self._server.was_too_much:
+            self._tell(brakes.session_failed(self._client, self._common.now))
+        elif self._server.mails:
+            brakes.session_sent(self._client)
 
     def pause_writing(self) -> None:
         """The client does not read our replies: produce no more."""
@@ -331,8 +343,25 @@ class Session(asyncio.BufferedProtocol):
         if now >= until:
             self._late = None
             self._active_at = now
-            self._server.answer(reply)
+            if reply is None:
+                self._greet_late()
+            else:
+                self._server.answer(reply)
             self._advance()
+
+    def _greet(self, delay_s: float) -> None:
+        if delay_s:
+            self._server.hold_greeting()
+            self._late = (self._common.now + delay_s, None)
+        else:
+            self._server.greet()
+            self._flush()
+
+    def _greet_late(self) -> None:
+        if self._received and self._listener.options.refuse_early_talkers:
+            self._turn_away(policy.EARLY_TALKER)
+        else:
+            self._server.greet()
 
     def _tell(self, braked: Braked | None) -> None:
         if braked is not None:
@@ -529,15 +558,16 @@ class Session(asyncio.BufferedProtocol):
     def _turn_away(self, reply: Reply) -> None:
         self._reason = str(reply)
         # Of a ban the log has been told already, once.
-        level: Level = "debug" if reply is BANNED or reply is TOO_FAST else "warning"
+        level: Level = "debug" if reply in BRAKED else "warning"
         self._common.record(SessionRefused(self._client, self._listener.options.name, self._reason, level))
         self._server.close(reply)
         # Only who has spoken has bytes here that are unread; the others must not hold a connection any longer.
-        self._may_linger = reply is policy.EARLY_TALKER
+        self._may_linger = self._is_faulty = reply is policy.EARLY_TALKER
         self._flush()
 
     def _dismiss(self, reply: Reply) -> None:
         self._reason = self._reason or str(reply)
+        self._is_faulty = reply is policy.TOO_SLOW
         self._drop_mail()
         self._server.close(reply)
         self._settle_inbox(self._inbox.end)
@@ -547,7 +577,9 @@ class Session(asyncio.BufferedProtocol):
 
     def _leave_when_idle(self) -> None:
         server = self._server
-        if server.phase in (Phase.COMMAND, Phase.AUTH) and server.mail is None:
+        is_greeted = self._late is None or self._late[1] is not None
+        if (server.phase in (Phase.COMMAND, Phase.AUTH) and server.mail is None) or not is_greeted:
+            self._late = None
             self._reason = self._reason or "the relay shuts down"
             server.close(policy.SHUTTING_DOWN)
 
@@ -577,6 +609,8 @@ class Session(asyncio.BufferedProtocol):
             self._transport.close()
         else:
             self._close_at = self._common.now + LINGER_S
+            # What is read on needs room: with a buffer full of commands that nobody takes any more, reading is a fault.
+            self._settle_inbox(self._inbox.end)
             self._pause(False)
             self._transport.write_eof()
 

@@ -89,7 +89,7 @@ class Server:
     __slots__ = (
         "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for",
         "helo", "is_chunked", "is_extended", "is_tls", "lines", "login", "mail", "mails", "offers_xclient", "phase", "position",
-        "recipients", "refused", "said_quit",
+        "recipients", "refused", "said_quit", "was_too_much",
     )  # fmt: skip
 
     def __init__(
@@ -124,6 +124,8 @@ class Server:
         """The mail comes in BDAT chunks, and the first has begun."""
         self.mails = 0
         self.said_quit = False
+        self.was_too_much = False
+        """The client was sent away for its errors, or for talk without a mail."""
         self.refused: list[tuple[str, Reply]] = []
         """Commands that got 4yz or 5yz since the driver last emptied it."""
 
@@ -159,7 +161,12 @@ class Server:
 
     def greet(self) -> None:
         """The driver calls it when it has decided to serve this client."""
+        self.phase = Phase.COMMAND
         self._say(self.greeting)
+
+    def hold_greeting(self) -> None:
+        """Read nothing until `greet` or `close`."""
+        self.phase = Phase.ANSWER
 
     def close(self, reply: Reply) -> None:
         """Say why, and read nothing more."""
@@ -254,6 +261,7 @@ class Server:
         self._commands += 1
         if self._commands > self._options.commands_without_mail:
             self._refuse("", Reply(421, "4.7.0", "Too many commands without a mail"))
+            self.was_too_much = True
             self.phase = Phase.CLOSED
             return None
         command = _COMMANDS.get(verb) or _COMMANDS.get(verb.upper())
@@ -487,6 +495,7 @@ class Server:
     def _count_error(self, is_one: bool) -> None:
         self._errors += is_one
         if self._errors > self._options.errors_per_session and self.phase is not Phase.CLOSED:
+            self.was_too_much = True
             self.close(Reply(421, "4.7.0", "Too many errors"))
 
     def _abort(self) -> Event | None:

@@ -16,6 +16,7 @@ accepted is marked, so that it is found and dropped after a crash.
 Budget and Suppress stand beside it: what was used of limits (`relay.budget.row`), and
 addresses no mail is taken for; rows of no mail.
 Report is Record or Remove of one mail and Accept of the mail that tells of it, as one.
+Forget drops idempotency keys (`relay.spool.claim`) whose time is over.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from enum import IntEnum
 from msgspec import Struct
 
 from relay.message.envelope import Envelope
+from relay.spool.claim import Claim
 from relay.spool.suppressed import Suppressed
 
 MAX_RECORD_BYTES = 262_144
@@ -94,6 +96,8 @@ class Accept:
 
     envelope: Envelope
     head: bytes | bytearray
+    claim: Claim | None = None
+    """To an idempotency key; AlreadyTaken when another mail has it, and then nothing of this one is put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +167,12 @@ class Suppress:
     rows: tuple[tuple[bytes, Suppressed | None], ...]
 
 
-Change = Stream | Accept | Abandon | Record | Amend | Remove | Several | Budget | Report | Suppress
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Drop up to `limit` idempotency keys of mails with ids below `oldest`."""
+
+    oldest: int
+    limit: int
+
+
+Change = Stream | Accept | Abandon | Record | Amend | Remove | Several | Budget | Report | Suppress | Forget

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from relay.errors import RecordDamaged
 from relay.message.envelope import Envelope
 from relay.message.queue_id import format_id
+from relay.spool import claims
 from relay.spool.codec import join_content, unseal, unseal_envelope, unseal_state
 from relay.spool.options import SpoolOptions
 from relay.spool.store import Snapshot, Store
@@ -43,6 +44,8 @@ class Report:
     """Rows of the budgets."""
     suppressed: int = 0
     """Addresses no mail is taken for."""
+    idempotency: int = 0
+    """Rows of idempotency keys, two each."""
     aside: int = 0
     """Mails that were moved aside earlier; no problem any more."""
     content_records: int = 0
@@ -81,6 +84,7 @@ def check_store(store: Store, progress: Progress = lambda *_: None) -> Report:
         ("damaged", _look_aside),
         ("budget", _look_at_budget),
         ("suppressed", _look_at_suppressed),
+        (claims.TABLE, _look_at_claim),
     ):
         total = store.rows_in(table)
         for done, (snapshot, key) in enumerate(_keys(store, table)):
@@ -176,6 +180,15 @@ def _look_at_suppressed(report: Report, snapshot: Snapshot, key: bytes) -> None:
         unseal(key, snapshot.get("suppressed", key) or b"")
     except RecordDamaged as error:
         report.add("suppressed", b"", f"row {key.decode('utf-8', 'replace')}: {error}")
+
+
+def _look_at_claim(report: Report, snapshot: Snapshot, key: bytes) -> None:
+    report.idempotency += 1
+    try:
+        partner = claims.partner_of(key, snapshot.get(claims.TABLE, key) or b"")
+        claims.judge_pair(key, partner, snapshot.get(claims.TABLE, partner))
+    except RecordDamaged as error:
+        report.add(claims.TABLE, b"", f"row {key.hex()}: {error}")
 
 
 def _look_aside(report: Report, snapshot: Snapshot, key: bytes) -> None:

@@ -248,7 +248,7 @@ class Committer:
             # Whatever comes while another process commits goes into this commit, not into the next one.
             error = self._try([prepared for prepared, _ in batch], lambda: self._drain(batch))
             if error is None:
-                return [None] * len(batch), None
+                return [prepared.refused for prepared, _ in batch], None
             full = error
             if isinstance(error, SpoolFull):
                 room.fail(str(error), self._clock.monotonic())
@@ -275,6 +275,8 @@ class Committer:
                 )
         rest = [prepared for at, prepared in enumerate(batch) if at not in refused]
         error = self._try(rest) if rest else None
+        if error is None:
+            refused |= {at: prepared.refused for at, prepared in enumerate(batch) if prepared.refused}
         return [refused.get(at, error) for at in range(len(batch))], error or full
 
     def _try(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from relay.errors import RecordDamaged, SpoolFull
 from relay.message.envelope import Envelope
 from relay.message.queue_id import slot_of
-from relay.spool import codec
+from relay.spool import claims, codec
 from relay.spool.change import Change, RecipientState
 from relay.spool.codec import mail_key
 from relay.spool.entry import BudgetRows, Damaged, Entry, Mail, Page
@@ -31,7 +31,9 @@ class MemoryStore:
         self.partial_rows: dict[bytes, bytes] = {}
         self.budget_records: dict[bytes, bytes] = {}
         self.suppressed_records: dict[bytes, bytes] = {}
+        self.claim_records: dict[bytes, bytes] = {}
         self.set_aside: dict[int, str] = {}
+        self._last_ids: dict[int, int] = {}
         self._pieces: dict[int, list[bytes]] = {}
         self._size = 0
 
@@ -54,6 +56,7 @@ class MemoryStore:
         if size and self._size + size > self.capacity_bytes:
             raise SpoolFull("the spool's map is full")
         on_written()
+        batch = [prepared for prepared in batch if self._has_key(prepared)]
         for prepared in batch:
             self._put(prepared)
         for prepared in batch:
@@ -73,6 +76,15 @@ class MemoryStore:
                     else:
                         records[key] = record
 
+    def _has_key(self, prepared: Prepared) -> bool:
+        """Gets it now, or needs none."""
+        rows = _ClaimRows(self.claim_records)
+        claim = prepared.claim
+        prepared.refused = None if claim is None else claims.take(rows, prepared.id, claim)
+        if prepared.forget is not None:
+            claims.forget(rows, prepared.forget.oldest, prepared.forget.limit)
+        return prepared.refused is None
+
     def _put(self, prepared: Prepared) -> None:
         for row, rows in (
             (prepared.envelope, self.envelope_rows),
@@ -85,6 +97,8 @@ class MemoryStore:
             self.envelope_rows |= several.envelopes
             self.state_rows |= several.states
         for key, record in prepared.content:
+            id = int.from_bytes(key[:8], "big")
+            self._last_ids[slot_of(id)] = max(id, self.last_id(slot_of(id)))
             self.content_rows[key] = record
             self._size += len(record)
         if prepared.content:
@@ -185,6 +199,18 @@ class MemoryStore:
         """Addresses no mail is taken for."""
         return len(self.suppressed_records)
 
+    def last_id(self, slot: int) -> int:
+        """The highest id of this slot that ever came; 0: none did."""
+        return self._last_ids.get(slot, 0)
+
+    def oldest_key(self) -> int | None:
+        """The mail whose idempotency key is the oldest; None: there is none."""
+        return claims.oldest_of(_ClaimRows(self.claim_records))
+
+    def count_keys(self) -> int:
+        """Idempotency keys."""
+        return len(self.claim_records) // 2
+
     def partial(self) -> Iterator[int]:
         """Mails that were streamed and not accepted yet."""
         return (int.from_bytes(key, "big") for key in sorted(self.partial_rows))
@@ -217,3 +243,25 @@ class MemoryStore:
     def free_bytes(self) -> int:
         """Room for new mail."""
         return self.capacity_bytes - self._size
+
+
+class _ClaimRows:
+    """`claims.Rows` over a dictionary."""
+
+    def __init__(self, records: dict[bytes, bytes]) -> None:
+        self._records = records
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._records.get(key)
+
+    def put(self, key: bytes, record: bytes) -> None:
+        self._records[key] = record
+
+    def delete(self, key: bytes) -> None:
+        self._records.pop(key, None)
+
+    def first(self, least: bytes) -> bytes | None:
+        return min((key for key in self._records if key >= least), default=None)
+
+    def count(self) -> int:
+        return len(self._records)

@@ -37,6 +37,12 @@ class SpoolOptions:
     (RFC 5321 section 4.5.3.2.6), so those in the commit are still there when it ends."""
     check_interval_s: float = 1.0
     """How often the free space is looked at. At 160 MB/s, 16,000 mails of 10 KiB, the floor holds longer."""
+    idempotency_window_s: float = 86_400.0
+    """How long a mail is known by its X-Relay-Idempotency-Key. A day: applications try again for minutes or
+    hours, and those that keep such keys elsewhere (Stripe) keep them so long."""
+    idempotency_keys: int = 1_000_000
+    """Keys that are kept; above, the oldest goes ahead of its time. 12 a second for a day; some 130 bytes each,
+    so 130 MB in the file."""
 
     def cipher(self) -> Cipher | None:
         """What encrypts records of mail; None: nothing does."""

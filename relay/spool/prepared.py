@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from relay.errors import AlreadyTaken
 from relay.spool.change import (
     Abandon,
     Accept,
     Amend,
     Budget,
     Change,
+    Forget,
     Record,
     Remove,
     Report,
@@ -23,6 +25,7 @@ from relay.spool.change import (
     Suppress,
 )
 from relay.spool.cipher import Cipher
+from relay.spool.claim import Claim
 from relay.spool.codec import content_rows, mail_key, seal, seal_envelope, seal_state, seal_suppressed
 from relay.spool.suppressed import key_of
 
@@ -53,6 +56,11 @@ class Prepared:
     suppressed: Sequence[tuple[bytes, bytes | None]] = ()
     """Likewise."""
     several: SeveralRows | None = None
+    claim: Claim | None = None
+    """To an idempotency key; what else stands here is put only when it gets it."""
+    refused: AlreadyTaken | None = None
+    """Written by the commit: another mail has the key."""
+    forget: Forget | None = None
 
 
 @dataclass(slots=True)
@@ -102,6 +110,8 @@ def prepare(change: Change, cipher: Cipher | None = None) -> Prepared:
             )
         case Report():
             return _report(change, cipher)
+        case Forget():
+            return Prepared(NO_MAIL, 0, False, forget=change)
 
 
 def _several(changes: Sequence[Record | Amend | Remove], cipher: Cipher | None) -> Prepared:
@@ -152,4 +162,5 @@ def _accept(id: int, change: Accept, cipher: Cipher | None) -> Prepared:
         content=content_rows(id, 0, change.head, cipher),
         envelope=(row, envelope),
         ends_partial=change.envelope.chunks > 1,
+        claim=change.claim,
     )

@@ -83,6 +83,18 @@ class Spool(Protocol):
         """Addresses no mail is taken for, those whose time is over among them."""
         ...
 
+    def last_id(self, slot: int) -> int:
+        """The highest id of this slot whose mail, or a part of it, was ever committed; 0: none was."""
+        ...
+
+    def oldest_key(self) -> int | None:
+        """The mail whose idempotency key is the oldest; None: there is none."""
+        ...
+
+    def count_keys(self) -> int:
+        """Idempotency keys, those whose time is over among them until they are dropped."""
+        ...
+
     def partial(self) -> Iterator[int]:
         """Mails that were streamed and not accepted yet."""
         ...

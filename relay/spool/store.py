@@ -5,9 +5,10 @@
     state      id            where the recipients stand, once something happened
     partial    id            streamed, not accepted yet
     damaged    id ‖ …        moved aside: the reason, and the raw records (see `_ASIDE`)
-    meta       name          the format
+    meta       name          the format; of each slot the highest id that came in
     budget     `relay.budget.row`   what was used of limits, in windows
     suppressed address       no mail is taken for it: why, and until when
+    idempotency `relay.spool.claims`   which mail has which idempotency key
 
 A commit is durable: LMDB writes the pages, syncs, and then writes and syncs the page
 that makes them the truth (sync and metasync on, no writemap: a full disk is an error
@@ -32,7 +33,7 @@ import lmdb
 from relay.errors import ConfigurationError, RecordDamaged, SpoolBroken, SpoolError, SpoolFull
 from relay.message.envelope import Envelope
 from relay.message.queue_id import slot_of
-from relay.spool import codec
+from relay.spool import claims, codec
 from relay.spool.ballast import Ballast
 from relay.spool.change import Change, RecipientState
 from relay.spool.cipher import Cipher
@@ -48,8 +49,8 @@ FORMAT = b"1"
 DATA_FILE = "data.mdb"
 IN_USE = "in-use"
 """The lock shared by all who have the store open."""
-_TABLES = ("envelope", "content", "state", "partial", "damaged", "meta", "budget", "suppressed")
-_LATER = frozenset({"budget", "suppressed"})
+_TABLES = ("envelope", "content", "state", "partial", "damaged", "meta", "budget", "suppressed", claims.TABLE)
+_LATER = frozenset({"budget", "suppressed", claims.TABLE})
 """Tables that spools made by earlier versions lack: who writes makes them, who reads finds them empty."""
 _ASIDE = {"reason": b"r", "envelope": b"e", "content": b"c", "state": b"s"}
 """Second part of a key in `damaged`; the rest of the original key, if any, follows."""
@@ -194,9 +195,12 @@ class Store:
         with self._writing() as txn:
             batch += late()
             self._write(txn, batch)
+            self._note_last_id(txn, batch)
             on_written()
 
     def _write(self, txn: _Transaction, batch: Sequence[Prepared]) -> None:
+        if any([p.claim is not None for p in batch]):
+            batch = self._with_keys(txn, batch)
         contents = [row for p in batch for row in p.content]
         envelopes = [p.envelope for p in batch if p.envelope is not None]
         states = [p.state for p in batch if p.state is not None]
@@ -227,6 +231,30 @@ class Store:
                 self._put_rows(txn, "budget", prepared.budget)
             if prepared.suppressed:
                 self._put_rows(txn, "suppressed", prepared.suppressed)
+            if prepared.forget is not None:
+                claims.forget(self._claims(txn), prepared.forget.oldest, prepared.forget.limit)
+
+    def _note_last_id(self, txn: _Transaction, batch: Sequence[Prepared]) -> None:
+        """Ids begin above it after a restart, wherever the clock stands then. Once a commit: all of a process are of one slot."""
+        came = max([p.content[-1][0] for p in batch if p.content], default=b"")[:8]
+        if came:
+            key = _last_id_key(slot_of(int.from_bytes(came, "big")))
+            if came > _last_id(key, txn.get(key, db=self._meta)):
+                txn.put(key, codec.seal(key, came), db=self._meta)
+
+    def _with_keys(self, txn: _Transaction, batch: Sequence[Prepared]) -> list[Prepared]:
+        """Give keys to those that claim one; without those that do not get it."""
+        rows, kept = self._claims(txn), []
+        for prepared in batch:
+            # Anew at each attempt: what an attempt that failed found is not true any more.
+            claim = prepared.claim
+            prepared.refused = None if claim is None else claims.take(rows, prepared.id, claim)
+            if prepared.refused is None:
+                kept.append(prepared)
+        return kept
+
+    def _claims(self, txn: _Transaction) -> "_ClaimRows":
+        return _ClaimRows(txn, self._tables[claims.TABLE])
 
     def _put_rows(self, txn: _Transaction, name: str, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         table = self._tables[name]
@@ -375,6 +403,23 @@ class Store:
     def count_suppressed(self) -> int:
         """Addresses no mail is taken for, those whose time is over among them until somebody takes them out."""
         return self.rows_in("suppressed")
+
+    def last_id(self, slot: int) -> int:
+        """The highest id of this slot whose mail, or a part of it, was ever committed; 0: none was."""
+        key = _last_id_key(slot)
+        with self._reading() as txn:
+            return int.from_bytes(_last_id(key, txn.get(key, db=self._meta)), "big")
+
+    def oldest_key(self) -> int | None:
+        """The mail whose idempotency key is the oldest; None: there is none."""
+        if claims.TABLE not in self._tables:
+            return None
+        with self._reading() as txn:
+            return claims.oldest_of(self._claims(txn))
+
+    def count_keys(self) -> int:
+        """Idempotency keys, those whose time is over among them until they are dropped."""
+        return self.rows_in(claims.TABLE) // 2
 
     # Mending
 
@@ -534,6 +579,30 @@ class Snapshot:
         return key[8:] == _ASIDE["reason"]
 
 
+class _ClaimRows:
+    """`claims.Rows`, within a transaction."""
+
+    def __init__(self, txn: _Transaction, table: "lmdb._Database") -> None:
+        self._txn = txn
+        self._table = table
+        self._cursor = txn.cursor(table)
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._txn.get(key, db=self._table)
+
+    def put(self, key: bytes, record: bytes) -> None:
+        self._txn.put(key, record, db=self._table)
+
+    def delete(self, key: bytes) -> None:
+        self._txn.delete(key, db=self._table)
+
+    def first(self, least: bytes) -> bytes | None:
+        return self._cursor.key() if self._cursor.set_range(least) else None
+
+    def count(self) -> int:
+        return int(self._txn.stat(self._table)["entries"])
+
+
 def _open_tables(env: lmdb.Environment, read_only: bool) -> dict[str, lmdb._Database]:
     tables = {}
     for name in _TABLES:
@@ -543,6 +612,18 @@ def _open_tables(env: lmdb.Environment, read_only: bool) -> dict[str, lmdb._Data
             if name not in _LATER:
                 raise
     return tables
+
+
+def _last_id_key(slot: int) -> bytes:
+    return b"last id of slot %d" % slot
+
+
+def _last_id(key: bytes, record: bytes | None) -> bytes:
+    try:
+        return b"" if record is None else bytes(codec.unseal(key, record))
+    except RecordDamaged:
+        # The clock alone, as before there was one.
+        return b""
 
 
 def _remove_content(cursor: "lmdb.Cursor[bytes]", key: bytes) -> None:

@@ -21,6 +21,7 @@ from relay.trace.learning_event import LearningBegan as LearningBegan
 from relay.trace.learning_event import LearningEnded as LearningEnded
 from relay.trace.learning_event import SeenDropped as SeenDropped
 from relay.trace.learning_event import SeenTrouble as SeenTrouble
+from relay.trace.repeat_event import IdempotencyKeysFull, MailRepeated
 from relay.trace.webhook_event import (
     WebhookFailed,
     WebhookGap,
@@ -142,7 +143,7 @@ class ClientBraked(_Event, frozen=True):
     """Its address; its /64 in IPv6."""
     listener: str
     reason: str
-    """logins, name, recipients or connections."""
+    """logins, name, recipients, connections or sessions."""
     seconds: float
     """For so long, if it does not go on."""
     level: Level = "warning"
@@ -820,6 +821,8 @@ Event = (
     | WebhookMoved
     | WebhookTrouble
     | WebhookLag
+    | MailRepeated
+    | IdempotencyKeysFull
 )
 
 Record = Callable[[Event], None]

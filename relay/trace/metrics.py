@@ -64,6 +64,10 @@ LABELLED = {
     "sessions": ("listener", "Client sessions that ended."),
     "sessions_refused": ("listener", "Clients turned away before their first command."),
     "commands_refused": ("code", "Replies with 4xx or 5xx, by code."),
+    "mails_repeated": (
+        "outcome",
+        "Mails whose idempotency key was taken before: answered again, or refused as another mail.",
+    ),
     "logins": ("mechanism", "Logins of clients that succeeded."),
     "login_failures": ("reason", "Logins of clients that failed."),
     "spoofing_suspected": ("rule", "Mails that broke a rule about whose name they bear, and went on."),

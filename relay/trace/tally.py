@@ -14,6 +14,7 @@ from msgspec import Struct
 from relay.trace import event as events
 from relay.trace import webhook_event as webhooks
 from relay.trace.event import Event
+from relay.trace.repeat_event import MailRepeated
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Bounds for what takes a moment: commits, acceptances, handshakes."""
@@ -92,6 +93,9 @@ class Tally:
         self._add("recipients_accepted", event.recipients)
         self._add("bytes_accepted", event.size)
         self._observe("accept_seconds", SECONDS, event.seconds)
+
+    def _mail_repeated(self, event: MailRepeated) -> None:
+        self._add_labelled("mails_repeated", "answered" if event.is_same else "refused")
 
     def _login_succeeded(self, event: events.LoginSucceeded) -> None:
         self._add_labelled("logins", event.mechanism)
@@ -265,6 +269,7 @@ class Tally:
         events.Failed: _failed,
         events.Reported: _reported,
         events.RecipientSuppressed: _suppressed,
+        MailRepeated: _mail_repeated,
         events.Uncertain: _uncertain,
         events.DirectoryUnavailable: _directory_unavailable,
         events.TraceAsked: _trace_asked,

@@ -34,9 +34,9 @@ def test_brakes_hold_by_default_and_exempt_nobody(tmp_path: Path) -> None:
 def test_every_brake_can_be_set(tmp_path: Path) -> None:
     text = (
         '[brakes]\nexempt = ["10.0.0.0/8"]\nconnections_per_minute = 1\nlogin_failures = 2\nname_failures = 3\n'
-        'refused_recipients = 4\nperiod = "5s"\ndelay_max = "0s"\nban = "1h"\nremembered = 6\n'
+        'refused_recipients = 4\nfaulty_sessions = 7\nperiod = "5s"\ndelay_max = "0s"\nban = "1h"\nremembered = 6\n'
     )
-    assert brakes(tmp_path, text) == BrakeOptions(("10.0.0.0/8",), 1, 2, 3, 4, 5.0, 0.0, 3_600.0, 6)
+    assert brakes(tmp_path, text) == BrakeOptions(("10.0.0.0/8",), 1, 2, 3, 4, 7, 5.0, 0.0, 3_600.0, 6)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from relay.message.edit import apply
 from relay.message.header import Header
-from relay.message.own_field import MAX_CAMPAIGN, NOTHING, Unreadable, Wishes, own_fields, read, removal
+from relay.message.own_field import (
+    MAX_CAMPAIGN,
+    MAX_KEY,
+    NOTHING,
+    Unreadable,
+    Wishes,
+    own_fields,
+    read,
+    removal,
+)
 from relay.message.priority import Priority
 from relay.message.uncertain import Uncertain
 
@@ -35,6 +44,8 @@ def without(content: bytes) -> bytes:
         (b"X-Relay-Campaign: " + b"~" * MAX_CAMPAIGN, Wishes(campaign="~" * MAX_CAMPAIGN)),
         (b"X-Relay-Uncertain: retry", Wishes(uncertain=Uncertain.RETRY)),
         (b"X-Relay-Uncertain: HOLD", Wishes(uncertain=Uncertain.HOLD)),
+        (b"x-relay-idempotency-key: 8e03978e-40d5-43dd", Wishes(idempotency_key="8e03978e-40d5-43dd")),
+        (b"X-Relay-Idempotency-Key: " + b"~" * MAX_KEY, Wishes(idempotency_key="~" * MAX_KEY)),
         (b"X-Relay-Tomorrow: anything \xff", NOTHING),
         (b"X-Relay-: x", NOTHING),
         (b"X-Relay: x", NOTHING),
@@ -56,6 +67,9 @@ def test_all_of_them_together() -> None:
         (b"X-Relay-Priority: urgent", ("X-Relay-Priority", "high, normal or bulk", '"urgent"')),
         (b"X-Relay-Priority:", ("X-Relay-Priority", "high, normal or bulk")),
         (b"x-relay-priority: high (really)", ("X-Relay-Priority",)),
+        (b"X-Relay-Idempotency-Key: ", ("X-Relay-Idempotency-Key", "128 visible")),
+        (b"X-Relay-Idempotency-Key: two words", ("X-Relay-Idempotency-Key", '"two words"')),
+        (b"X-Relay-Idempotency-Key: " + b"k" * (MAX_KEY + 1), ("X-Relay-Idempotency-Key",)),
         (b"X-Relay-Campaign: ", ("X-Relay-Campaign", "64 printable")),
         (b"X-Relay-Campaign: m\xc3\xa4rz", ("X-Relay-Campaign", "m??rz")),
         (b"X-Relay-Campaign: a\tb", ("X-Relay-Campaign", "a?b")),

@@ -38,6 +38,19 @@ def test_ids_rise_when_the_clock_stands_still_or_is_set_back() -> None:
     assert {slot_of(queue_id) for queue_id in ids} == {5}
 
 
+def test_a_successor_goes_on_above_its_predecessor_wherever_the_clock_stands() -> None:
+    clock = FakeClock()
+    first = QueueIdSource(5, clock)
+    ids = [first.next() for _ in range(3)]
+    clock.set_wall(clock.now() - 3600)
+    second = QueueIdSource(5, clock, ids[-1])
+    ids += [second.next() for _ in range(70_000)]
+    clock.advance(7200)
+    ids.append(QueueIdSource(5, clock, ids[-1]).next())
+    assert ids == sorted(set(ids))
+    assert {slot_of(queue_id) for queue_id in ids} == {5}
+
+
 @pytest.mark.parametrize("slot", [-1, MAX_SLOTS])
 def test_a_slot_beyond_the_six_bits_is_refused(slot: int) -> None:
     with pytest.raises(ValueError, match="slot"):

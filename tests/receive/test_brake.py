@@ -155,7 +155,7 @@ def test_a_million_addresses_and_names_take_no_more_memory_than_the_bound() -> N
         brakes.login_failed(address, f"name {number}", b"x" * 255, 0.0)
         brakes.login_succeeded(address, f"name {number}", 0.0)
     memories = [each for each in vars(brakes).values() if hasattr(each, "__len__")]
-    assert len(memories) == 9
+    assert len(memories) == 10
     assert all(len(each) <= 100 for each in memories)
 
 
@@ -169,3 +169,38 @@ def test_all_receivers_together_allow_no_more_than_one(receivers: int) -> None:
 
 def test_one_of_many_receivers_forgives_a_slip() -> None:
     assert BrakeOptions().share(32).login_failures == 4
+
+
+def test_sessions_that_end_badly_are_greeted_later_and_later_and_then_the_address_is_banned() -> None:
+    brakes = Brakes(replace(OPTIONS, faulty_sessions=8))
+    delays = []
+    for _ in range(7):
+        assert brakes.session_failed(HERE, 0.0) is None
+        delays.append(brakes.greeting_delay(HERE, 0.0))
+    assert delays[:2] == [0.0, 0.0] and delays == sorted(delays) and 8.0 < delays[-1] < OPTIONS.delay_max_s
+    assert brakes.refusal(HERE, 0.0) is None and brakes.greeting_delay(THERE, 0.0) == 0.0
+    assert brakes.session_failed(HERE, 0.0) == Braked(HERE, "sessions", OPTIONS.ban_s)
+    assert brakes.refusal(HERE, 0.0) is BANNED and brakes.refusal(THERE, 0.0) is None
+    # The ban pays for all of it.
+    assert brakes.refusal(HERE, 601.0) is None and brakes.greeting_delay(HERE, 601.0) == 0.0
+
+
+def test_a_broken_program_that_tries_each_minute_is_never_banned() -> None:
+    brakes = Brakes(BrakeOptions())
+    assert not any(brakes.session_failed(HERE, minute * 60.0) for minute in range(2_000))
+    assert brakes.greeting_delay(HERE, 2_000 * 60.0) == 0.0
+
+
+def test_where_mail_comes_from_bad_sessions_are_forgiven() -> None:
+    brakes = Brakes(replace(OPTIONS, faulty_sessions=8))
+    for _ in range(20):
+        for _ in range(7):
+            assert brakes.session_failed(HERE, 0.0) is None
+        brakes.session_sent(HERE)
+        assert brakes.greeting_delay(HERE, 0.0) == 0.0
+
+
+def test_exempt_addresses_end_as_badly_as_they_like() -> None:
+    brakes = Brakes(replace(OPTIONS, faulty_sessions=4, exempt=("192.0.2.0/24",)))
+    assert not any(brakes.session_failed(HERE, 0.0) for _ in range(50))
+    assert brakes.greeting_delay(HERE, 0.0) == 0.0

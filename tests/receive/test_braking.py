@@ -181,3 +181,134 @@ def test_a_session_that_waits_for_its_answer_ends_with_the_drain() -> None:
             await client.close()
 
     run(main)
+
+
+async def err(h: House, limit: int = 20) -> None:
+    """A session that is sent away for its errors."""
+    client = await Client.connect(h.port)
+    assert (await client.reply()).startswith(b"220 ")
+    client.writer.write(b"GARBAGE\r\n" * (limit + 1))
+    assert b"421 4.7.0 Too many errors" in await client.rest()
+    await client.close()
+
+
+def test_who_only_makes_errors_is_greeted_late_and_then_not_at_all() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        brakes = BrakeOptions(faulty_sessions=4, delay_max_s=9.0)
+        async with house(listener=OPEN, clock=clock, brakes=brakes) as h:
+            for _ in range(2):
+                await err(h)
+            await until(lambda: h.receiver.sessions == 0)
+            # A quarter is free, and two of four are a third of the way: 3 s.
+            late = await Client.connect(h.port)
+            assert await is_silent(late)
+            clock.advance(2.0)
+            h.receiver.sweep()
+            assert await is_silent(late)
+            clock.advance(1.5)
+            h.receiver.sweep()
+            assert (await late.reply()).startswith(b"220 ")
+            assert (await late.say(b"EHLO c\r\n")).startswith(b"250-")
+            # Who speaks meanwhile is no better than who speaks before the banner.
+            early = await Client.connect(h.port)
+            assert await is_silent(early)
+            early.writer.write(b"EHLO c\r\n")
+            await until(lambda: any(s._received for s in h.receiver._common.sessions if s._late))
+            clock.advance(4.0)
+            h.receiver.sweep()
+            assert (await early.rest()).startswith(b"554 5.5.1 You spoke before")
+            await early.close()
+            await until(lambda: h.receiver.sessions == 1)
+            last = await Client.connect(h.port)
+            await until(lambda: h.receiver.sessions == 2)
+            clock.advance(9.0)
+            h.receiver.sweep()
+            assert (await last.reply()).startswith(b"220 ")
+            last.writer.write(b"GARBAGE\r\n" * 21)
+            await last.rest()
+            await last.close()
+            await until(lambda: h.receiver.sessions == 1)
+            refused = await Client.connect(h.port)
+            assert (await refused.rest()).startswith(b"421 4.7.0 Too much went wrong")
+            assert [e.reason for e in h.events if isinstance(e, ClientBraked)] == ["sessions"]
+            for each in (late, refused):
+                await each.close()
+
+    run(main)
+
+
+def test_mail_from_the_address_makes_up_for_bad_sessions() -> None:
+    async def main() -> None:
+        brakes = BrakeOptions(faulty_sessions=4, delay_max_s=0.0)
+        async with house(listener=OPEN, clock=FakeClock(), brakes=brakes) as h:
+            for _ in range(3):
+                for _ in range(3):
+                    await err(h)
+                await until(lambda: h.receiver.sessions == 0)
+                client = await Client.connect(h.port)
+                await client.open_mail()
+                assert (await client.say(b"Subject: x\r\n\r\nHello\r\n.\r\n")).startswith(b"250 ")
+                await client.close()
+                await until(lambda: h.receiver.sessions == 0)
+            assert not [e for e in h.events if isinstance(e, ClientBraked)]
+
+    run(main)
+
+
+def test_a_session_that_is_not_greeted_yet_ends_with_the_drain() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with house(listener=OPEN, clock=clock, brakes=BrakeOptions(faulty_sessions=4)) as h:
+            for _ in range(2):
+                await err(h)
+            await until(lambda: h.receiver.sessions == 0)
+            client = await Client.connect(h.port)
+            await until(lambda: h.receiver.sessions == 1)
+            await h.receiver.drain(5.0)
+            assert (await client.rest()).startswith(b"421 4.3.2 The relay shuts down")
+            await client.close()
+
+    run(main)
+
+
+def test_who_is_banned_costs_no_session_and_no_line_of_the_log() -> None:
+    async def main() -> None:
+        brakes = BrakeOptions(faulty_sessions=4, delay_max_s=0.0)
+        async with house(listener=OPEN, clock=FakeClock(), brakes=brakes) as h:
+            for _ in range(4):
+                await err(h)
+            await until(lambda: h.receiver.sessions == 0)
+            h.events.clear()
+            for said in (b"", b"EHLO c\r\nMAIL FROM:<a@b.test>\r\n"):
+                client = await Client.connect(h.port)
+                client.writer.write(said)
+                assert (await client.rest())[:10] in (b"421 4.7.0 ", b"")
+                await client.close()
+            assert {type(event) for event in h.events} == {SessionRefused}
+            assert {event.level for event in h.events if isinstance(event, SessionRefused)} == {"debug"}
+
+    run(main)
+
+
+def test_who_does_not_read_replies_makes_us_work_for_some_hundred_commands_and_ends_with_the_drain() -> None:
+    async def main() -> None:
+        async with house(listener=OPEN) as h:
+            client = await greeted(h)
+            client.stop_reading()
+            for _ in range(40):
+                client.writer.write(b"EHLO never-reads\r\n" * 100)
+                await asyncio.sleep(0.01)
+            [session] = h.receiver._common.sessions
+            lines = session._server.lines
+            # The client's own kernel keeps some as well (net.ipv4.tcp_rmem, 128 KiB to begin with).
+            assert 0 < lines < 2_500
+            assert h.receiver.unsent_bytes < 65_536
+            faults: list[object] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+            await h.receiver.drain(0.2)
+            await until(lambda: not h.receiver.sessions)
+            assert faults == []
+            client.writer.transport.abort()
+
+    run(main)

@@ -296,9 +296,10 @@ def test_quarantine_moves_a_mail_aside_whole(store: Store) -> None:
         "state": 0,
         "partial": 0,
         "damaged": 203,
-        "meta": 1,
+        "meta": 2,
         "budget": 0,
         "suppressed": 0,
+        "idempotency": 0,
     }
 
 
@@ -374,3 +375,15 @@ def damage(store: Store, table: bytes, key: bytes) -> None:
         txn.put(key, record, db=db)
     # The same object, open again.
     store.__dict__.update(Store.open(store.options).__dict__)
+
+
+def test_the_highest_id_of_a_slot_outlives_its_mail(store: Store) -> None:
+    high, low, other = (ms << 22 | slot << 16 for ms, slot in ((9, 5), (7, 5), (8, 6)))
+    assert store.last_id(5) == 0
+    store.apply([accept(high)])
+    store.apply([accept(low), Remove(high, 1)])
+    store.apply([Stream(other, 1, b"coming in")])
+    store.apply([Abandon(other, 2)])
+    assert (store.last_id(5), store.last_id(6), store.last_id(7)) == (high, other, 0)
+    damage(store, b"meta", b"last id of slot 5")
+    assert store.last_id(5) == 0

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay.trace import event as events
 from relay.trace import metrics, snapshot, tally
+from relay.trace.repeat_event import MailRepeated
 from relay.trace.tally import Tally
 from relay.trace.webhook_event import (
     WebhookFailed,
@@ -45,6 +46,7 @@ EVERY_EVENT: list[events.Event] = [
     events.Reported(id="B", about="A", sender="a", kind="failed", recipients=1, route="r"),
     events.RecipientSuppressed(recipient="b@c.test", until=1.0, reply="550 5.1.1 no"),
     events.Unreported(id="A", sender="a", reason="no way"),
+    MailRepeated(id="A", client="c", account="", is_same=True),
     events.Uncertain(id="A", route="r", host="h", reason="lost", decision="hold"),
     events.TraceAsked(id="A", route="r", said="not yet"),
     events.DirectoryRead(addresses=3, seconds=0.1),

@@ -63,6 +63,12 @@ def erase(path: Path, address: str, by: str, now: float) -> Erased:
         connection.close()
 
 
+def hashed(path: Path, address: str) -> str:
+    """The keyed hash that stands for the person once it is erased; HistoryError."""
+    with database.reading(path) as connection:
+        return _hashed(connection, address)
+
+
 def _erase(connection: Connection, address: str, by: str, now: float) -> Erased:
     mails = steps = 0
     for person in _people(connection, address):
@@ -76,14 +82,17 @@ def _erase(connection: Connection, address: str, by: str, now: float) -> Erased:
             mails += len(ids)
         with database.transaction(connection):
             removal.remove_orphans(connection, {person})
-    hashed = Privacy(Kept.HASHED, database.key_of(connection)).hashed(address).partition("@")[0]
     with database.transaction(connection):
         connection.execute(
             "INSERT INTO erasures (time, by, person, mails, steps) VALUES (?, ?, ?, ?, ?)",
-            (int(now * 1000), by, hashed, mails, steps),
+            (int(now * 1000), by, _hashed(connection, address), mails, steps),
         )
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return Erased(mails, steps)
+
+
+def _hashed(connection: Connection, address: str) -> str:
+    return Privacy(Kept.HASHED, database.key_of(connection)).hashed(address).partition("@")[0]
 
 
 def _without(connection: Connection, id: int, person: int, address: str) -> int:
