@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from relay.clock import Clock
 from relay.deliver.awaited import Given
@@ -109,6 +109,7 @@ class Actions:
         """Returns when all is on the disk; `told` after each slice. Stops where it is when nobody wants it any more."""
         async with self._turn:
             count = Count()
+            order = structs.replace(order, at=self._clock.now())
             picker = Picker(selection, self._clock.now())
             for page in self._pages(selection):
                 if not is_wanted() or self.is_draining:

@@ -89,11 +89,14 @@ class Pool:
         return len(self._connections)
 
     @property
-    def is_stuck(self) -> bool:
-        """Nothing moves: no connection, and a pause or a breaker before the next try."""
-        if self._connections or self._desk.suspended.stopping(self.reach) is not None:
+    def is_out(self) -> bool:
+        """Its next hop cannot be reached, and nothing else keeps it from trying."""
+        if self._connections or self._is_trusted or not self._failures:
             return False
-        return self._is_paused or self._breakers.stopping(self.reach, self) is not None
+        if self.gate.until and self.gate.is_closed:
+            return False
+        stops = self._desk.suspended.stopping(self.reach), self._breakers.stopping(self.reach, self)
+        return stops == (None, None)
 
     @property
     def reason(self) -> str:

@@ -201,6 +201,7 @@ class _QueuedOnly(Struct, array_like=True, gc=False):
     priority: Priority = Priority.NORMAL
     campaign: str = ""
     not_before: float = 0.0
+    deadline: float = 0.0
 
 
 class EntryReader:
@@ -238,6 +239,7 @@ class EntryReader:
             head.message_id,
             head.account,
             tuple([recipient.address for recipient in head.recipients]),
+            head.deadline,
         )
 
     def entry(self, key: bytes, envelope: bytes | memoryview, state: bytes | memoryview | None) -> Entry:

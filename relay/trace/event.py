@@ -76,6 +76,8 @@ class Accepted(_Event, frozen=True):
     """Why From could not be rewritten although a rule speaks of the sender."""
     account: str | UnsetType = UNSET
     """Name of the client that sent it, where it has one."""
+    not_before: float | UnsetType = UNSET
+    deadline: float | UnsetType = UNSET
     level: Level = "info"
 
 
