@@ -1,8 +1,8 @@
 """When a mail may go by its own word: not before one moment, not after another. Pure.
 
-RFC 2852 section 4 lets a server refuse a time that it cannot keep; so do we, at the end of
-the data, where the application still learns it. What is only late (a moment that has passed
-before which the mail was not to go) is no reason to refuse.
+What cannot be kept is refused at the end of the data, where the application still learns it.
+What is only late (a moment that has passed before which the mail was not to go) is no reason
+to refuse.
 """
 
 from msgspec import Struct

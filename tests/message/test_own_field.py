@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from relay.message.edit import apply
 from relay.message.header import Header
+from relay.message.moment import Moment
 from relay.message.own_field import MAX_CAMPAIGN, NOTHING, Unreadable, Wishes, own_fields, read, removal
 from relay.message.priority import Priority
 from relay.message.uncertain import Uncertain
@@ -35,6 +36,8 @@ def without(content: bytes) -> bytes:
         (b"X-Relay-Campaign: " + b"~" * MAX_CAMPAIGN, Wishes(campaign="~" * MAX_CAMPAIGN)),
         (b"X-Relay-Uncertain: retry", Wishes(uncertain=Uncertain.RETRY)),
         (b"X-Relay-Uncertain: HOLD", Wishes(uncertain=Uncertain.HOLD)),
+        (b"X-Relay-Not-Before: 2h", Wishes(not_before=Moment(7200.0, is_relative=True))),
+        (b"X-Relay-Deadline: 2026-11-26T18:00:00Z", Wishes(deadline=Moment(1_795_716_000.0))),
         (b"X-Relay-Tomorrow: anything \xff", NOTHING),
         (b"X-Relay-: x", NOTHING),
         (b"X-Relay: x", NOTHING),
@@ -61,6 +64,8 @@ def test_all_of_them_together() -> None:
         (b"X-Relay-Campaign: a\tb", ("X-Relay-Campaign", "a?b")),
         (b"X-Relay-Campaign: " + b"x" * (MAX_CAMPAIGN + 1), ("X-Relay-Campaign", "xxx...")),
         (b"X-Relay-Uncertain: maybe", ("X-Relay-Uncertain", "retry or hold")),
+        (b"X-Relay-Not-Before: tomorrow", ("X-Relay-Not-Before", '"2h"', '"tomorrow"')),
+        (b"X-Relay-Deadline: 2026-11-26T18:00:00", ("X-Relay-Deadline", "offset")),
     ],
 )
 def test_a_value_that_means_nothing_is_told_with_what_is_allowed(
