@@ -187,7 +187,7 @@ class Pool:
         self._opening.discard(task)
         connection.place = owner
         self._connections.add(connection)
-        self._is_trusted = True
+        self._is_trusted, self.pause_reason = True, ""
         if self._is_draining:
             connection.leave("draining")
             return
@@ -335,7 +335,8 @@ class Pool:
             connection.check(now, self._options.quit_timeout_s)
         self._idle = [connection for connection in self._idle if connection.is_open]
         if self.paused_until and now >= self.paused_until:
-            self.paused_until, self.pause_reason = 0.0, ""
+            # The reason stays until a connection is open: what waits may come of age between two tries.
+            self.paused_until = 0.0
         self.pump()
 
     def drain(self) -> None:
