@@ -193,7 +193,9 @@ class Deliverer:
         self._breakers.restore(store, acted_at)
         self.suspended.restore(store)
         self._outages.restore(store.budget_rows().rows)
-        self.reasons = Reasons(store, self._queue, self._breakers, self.suspended, self._pools_for, clock)
+        self.reasons = Reasons(
+            store, self._queue, self._breakers, self.suspended, self._desk.timetable, self._pools_for, clock
+        )
 
     async def start(self) -> None:
         """Returns when the queue is rebuilt and mail flows; SpoolError, OSError."""

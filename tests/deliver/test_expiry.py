@@ -1,6 +1,7 @@
 """Mail that may not go any more ends while it waits, and its sender is told; what only waits does not grow old."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ from tests.fakes.sink import Script, Sink, closed_port
 REPORT = ReportOptions("relay.test")
 HOUR, DAY = 3_600.0, 86_400.0
 ONE_A_DAY = Limit(Scope.ROUTE, Unit.MESSAGES, 1, 86_400)
+
+
+def _tried(relay: Relaying, times: int) -> bool:
+    return len(relay.told(trace.Deferred)) == times
 
 
 def gone(relay: Relaying, id: int) -> bool:
@@ -172,7 +177,7 @@ async def test_a_mail_that_is_suspended_for_a_month_has_all_of_its_time_left(tmp
         clock.advance(30 * DAY)
         await resume(relay, Kind.ROUTE, "smarthost")
         for tries in (1, 2, 3):
-            await relay.until(lambda tries=tries: len(relay.told(trace.Deferred)) == tries)
+            await relay.until(partial(_tried, relay, tries))
             [state] = relay.store.state(mail.id) or ()
             assert (state.aged_s, state.as_of) == ((tries - 1) * HOUR, clock.now())
             clock.advance(HOUR)
