@@ -309,6 +309,7 @@ class Deliverer:
                 self._desk.throttled,
                 len(self._breakers),
                 len(self.suspended),
+                depth.postponed,
             )
         )
 

@@ -123,6 +123,7 @@ class Register:
                 mail.priority.word,
                 mail.campaign,
                 mail.received_at,
+                mail.not_before,
             )
         )
 

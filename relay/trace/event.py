@@ -162,7 +162,8 @@ class MailQueued(_Event, frozen=True):
     priority: str
     campaign: str
     received_at: float
-    """Seconds since the epoch."""
+    """Seconds since the epoch, as `not_before`."""
+    not_before: float = 0.0
     level: Level = "debug"
 
 
@@ -560,6 +561,7 @@ class QueueDepth(_Event, frozen=True):
 
     ready: int
     deferred: int
+    """Those that their senders do not want to leave yet (`postponed`) among them."""
     held: int
     connections: int
     oldest_seconds: float
@@ -569,6 +571,7 @@ class QueueDepth(_Event, frozen=True):
     """Mailboxes, routes, hosts and the like that have stopped for a trouble."""
     suspended: int = 0
     """Routes, mailboxes, campaigns and domains that somebody has stopped."""
+    postponed: int = 0
     level: Level = "debug"
 
 

@@ -76,6 +76,7 @@ HISTOGRAMS = {
 GAUGES = {
     "queue_ready": "Jobs that wait for a connection.",
     "queue_deferred": "Jobs that wait for their next attempt.",
+    "queue_postponed": "Jobs of these that their senders do not want to leave yet.",
     "queue_held": "Jobs kept until somebody decides.",
     "queue_oldest_seconds": "Age of the oldest job that waits.",
     "connections": "Connections to next hops that are open.",

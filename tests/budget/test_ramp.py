@@ -194,10 +194,10 @@ class RampMachine(RuleBasedStateMachine):
             taken = self.ledger.take(ONE, self.now)
             if not isinstance(taken, Taken):
                 return
-            batch = self.ledger.changes()
-            assert batch is not None
-            write(self.disk, batch.rows)
-            self.ledger.committed(batch)
+            own = self.ledger.changes()
+            assert own is not None
+            write(self.disk, own.rows)
+            self.ledger.committed(own)
             self.ledger.settle(taken, self.now)
             self.peer.counted.append((self.truth, self.truth))
 

@@ -22,6 +22,8 @@ class State(IntEnum):
     """Likewise: somebody gave an order."""
     CANCELLED = 9
     """By such an order."""
+    POSTPONED = 20
+    """A step only: its sender does not want it to leave yet."""
 
     @property
     def word(self) -> str:
