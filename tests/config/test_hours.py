@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from relay.cli.check_config import in_force
 from relay.config.hours_table import days_of
 from relay.message.priority import Priority
 from relay.process.assignment import decode, encode
@@ -85,3 +86,13 @@ def test_pauses_that_mean_nothing_are_told(tmp_path: Path, keys: str, words: str
 def test_a_child_is_told_hours_and_pauses(tmp_path: Path) -> None:
     routes = reading(tmp_path, 'retry = ["5m"]\n' + OFFICE).routes
     assert decode(encode(replace(TOLD, routes=routes))).routes == routes
+
+
+def test_check_config_says_what_is_in_force(tmp_path: Path) -> None:
+    keys = 'priorities = ["bulk", "normal"]\ncampaigns = ["news*"]\n'
+    said = dict(in_force(reading(tmp_path, 'retry = ["5m", "1h"]\n' + OFFICE + keys + OFFICE)))
+    assert said["route[0].retry"] == "300 s, 3600 s"
+    assert said["route[0].hours[0]"] == (
+        'mon-sun 08:00-18:30 Europe/Berlin for mail of bulk or normal and "news*"'
+    )
+    assert said["route[0].hours[1]"] == "mon-sun 08:00-18:30 Europe/Berlin"
