@@ -77,17 +77,21 @@ class Expiry:
             if job.seat is None:
                 self.deadlines.add(id, now + UNDER_WAY_S)
                 continue
-            try:
-                work = self._bench.left(job)
-            except RecordDamaged:
-                # Whoever would deliver it moves it aside.
-                continue
-            except SpoolError as error:
-                self._broken(error)
-                return
+            work = self._left(job)
             if work is not None:
                 self._leave(job)
                 self._settle(work, TOO_LATE)
+
+    def _left(self, job: Job) -> Work | None:
+        """All that is left of a job; None: nothing is, or it cannot be read."""
+        try:
+            return self._bench.left(job)
+        except RecordDamaged:
+            # Whoever would deliver it moves it aside.
+            return None
+        except SpoolError as error:
+            self._broken(error)
+            return None
 
     def _leave(self, job: Job) -> None:
         """It waits no more; where it was to let the next of its siding ask, that one does."""
@@ -123,7 +127,7 @@ class Expiry:
                     break
                 work = None
                 if job.queued_at + lane.route.expire_s <= now and self._settlement.may_start():
-                    work = self._bench.left(job)
+                    work = self._left(job)
                 old = [] if work is None else self._old(work, now)
                 if work is None or not old:
                     siding.park(job)

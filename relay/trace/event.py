@@ -566,7 +566,7 @@ class QueueDepth(_Event, frozen=True):
     connections: int
     oldest_seconds: float
     throttled: int = 0
-    """Lanes in which mail waits for a limit."""
+    """Lanes in which mail waits for a limit, or for its hours."""
     stopped: int = 0
     """Mailboxes, routes, hosts and the like that have stopped for a trouble."""
     suspended: int = 0

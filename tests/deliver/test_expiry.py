@@ -25,8 +25,9 @@ HOUR, DAY = 3_600.0, 86_400.0
 ONE_A_DAY = Limit(Scope.ROUTE, Unit.MESSAGES, 1, 86_400)
 
 
-def _tried(relay: Relaying, times: int) -> bool:
-    return len(relay.told(trace.Deferred)) == times
+def _tried(relay: Relaying, id: int, times: int) -> bool:
+    """And it is on the disk."""
+    return [state.attempts for state in relay.store.state(id) or ()] == [times]
 
 
 def gone(relay: Relaying, id: int) -> bool:
@@ -177,7 +178,7 @@ async def test_a_mail_that_is_suspended_for_a_month_has_all_of_its_time_left(tmp
         clock.advance(30 * DAY)
         await resume(relay, Kind.ROUTE, "smarthost")
         for tries in (1, 2, 3):
-            await relay.until(partial(_tried, relay, tries))
+            await relay.until(partial(_tried, relay, mail.id, tries))
             [state] = relay.store.state(mail.id) or ()
             assert (state.aged_s, state.as_of) == ((tries - 1) * HOUR, clock.now())
             clock.advance(HOUR)
@@ -206,3 +207,42 @@ async def test_an_outage_makes_a_mail_older_until_it_has_failed_over_a_restart(t
             clock.advance(0.2 * HOUR)
             await relay.until(lambda: states(relay, mail.id) == [Status.HELD])
             assert "too old, and the route is stuck" in relay.told(trace.Held)[0].reply
+
+
+@in_loop
+async def test_what_stands_aside_grows_old_where_the_route_says_so(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with Sink() as sink:
+        route = route_to(sink.port, expire_s=HOUR, waiting_ages=True)
+        async with relaying(tmp_path, route, clock=clock) as relay:
+            await suspend(relay, Kind.CAMPAIGN, "May")
+            mails = [await relay.send(campaign="May") for _ in range(3)]
+            await relay.until(
+                lambda: relay.deliverer and sum(x.parked for x in relay.deliverer._queue.lanes) == 3
+            )
+            clock.advance(HOUR - 1)
+            young = await relay.send(campaign="May")
+            await asyncio.sleep(0.1)
+            assert [states(relay, mail.id) for mail in mails] == [[]] * 3
+            clock.advance(2)
+            await relay.until(lambda: [states(relay, mail.id) for mail in mails] == [[Status.HELD]] * 3)
+            assert states(relay, young.id) == []
+            await resume(relay, Kind.CAMPAIGN, "May")
+            await sink.received(1)
+
+
+@in_loop
+async def test_of_two_recipients_only_the_one_who_was_tried_for_so_long_has_failed(tmp_path: Path) -> None:
+    clock, store = FakeClock(), MemoryStore(SpoolOptions(tmp_path))
+    script = Script(replies={b"RCPT": b"450 4.2.1 Later"})
+    async with Sink(script) as sink:
+        relay = Relaying(tmp_path, clock, store)
+        mail = relay.accept("old@c.test", "new@c.test", age_s=9 * HOUR)
+        tried = RecipientState(Status.QUEUED, 9, clock.now(), "450 later", 5 * HOUR, clock.now() - HOUR)
+        store.apply([Record(mail.id, (tried, RecipientState()))])
+        async with relaying(
+            tmp_path, route_to(sink.port, expire_s=6 * HOUR), clock=clock, store=store
+        ) as relay:
+            await relay.until(lambda: states(relay, mail.id) == [Status.HELD, Status.QUEUED])
+            [old, new] = store.state(mail.id) or ()
+            assert (old.aged_s, new.aged_s) == (6 * HOUR, 0.0)
