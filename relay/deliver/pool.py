@@ -90,8 +90,8 @@ class Pool:
 
     @property
     def is_out(self) -> bool:
-        """Its next hop cannot be reached, and nothing else keeps it from trying."""
-        if self._connections or self._is_trusted or not self._failures:
+        """Its next hop cannot be reached, mail waits for it, and nothing else keeps it from trying."""
+        if self._connections or self._is_trusted or not self._failures or not len(self._supply):
             return False
         if self.gate.until and self.gate.is_closed:
             return False

@@ -246,3 +246,19 @@ async def test_of_two_recipients_only_the_one_who_was_tried_for_so_long_has_fail
             await relay.until(lambda: states(relay, mail.id) == [Status.HELD, Status.QUEUED])
             [old, new] = store.state(mail.id) or ()
             assert (old.aged_s, new.aged_s) == (6 * HOUR, 0.0)
+
+
+@in_loop
+async def test_an_outage_lasts_only_while_somebody_tries(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with closed_port() as port, relaying(tmp_path, route_to(port), clock=clock) as relay:
+        assert relay.deliverer is not None
+        outages = relay.deliverer._outages
+        mail = await relay.send(deadline=clock.now() + 60)
+        await relay.until(lambda: outages._lasting)
+        clock.advance(61)
+        await relay.until(lambda: states(relay, mail.id) == [Status.HELD])
+        await relay.until(lambda: not outages._lasting)
+        clock.advance(9 * DAY)
+        [lane] = relay.deliverer._queue.lanes
+        assert outages.lost_s(lane, 0.0, clock.now()) == pytest.approx(61)
