@@ -51,6 +51,8 @@ class Register:
         self._options = options
         self._record = record
         self._clock = clock
+        self.watch: Callable[[int, float], None] = _nobody
+        """Told of mails with a deadline of their own."""
 
     def enter(
         self, mail: Queued, state: tuple[RecipientState, ...] | None = None, *, is_found: bool = False
@@ -71,6 +73,8 @@ class Register:
             self._tell(mail, is_found=is_found)
         if len(mail.routes) > 1:
             self._bench.expect(mail.id, len(mail.routes))
+        if mail.deadline:
+            self.watch(mail.id, mail.deadline)
         at, attempts = mail.not_before, 0
         if waiting is not None:
             attempts = max([s.attempts for s in waiting])
@@ -123,6 +127,7 @@ class Register:
                 mail.priority.word,
                 mail.campaign,
                 mail.received_at,
+                mail.not_before,
             )
         )
 
@@ -168,6 +173,10 @@ class Register:
         """Quarantine what cannot be read; SpoolError."""
         self._spool.quarantine(id, reason)
         self._record(trace.RecordQuarantined(table, format_id(id), reason))
+
+
+def _nobody(id: int, at: float) -> None:
+    pass
 
 
 def _text(wire: bytes) -> str:

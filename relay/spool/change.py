@@ -65,6 +65,10 @@ class RecipientState(Struct, frozen=True, array_like=True):
     """Seconds since the epoch; 0 is at once."""
     reply: str = ""
     """The last reply or trouble, as text for people."""
+    aged_s: float = 0.0
+    """Age that counted up to `as_of` (relay.deliver.age)."""
+    as_of: float = 0.0
+    """When this was recorded, seconds since the epoch; 0: nothing was tried yet, or an earlier version recorded it."""
 
 
 @dataclass(frozen=True, slots=True)
