@@ -6,21 +6,27 @@ It knows which of its rows are not as the window is; `rows` hands them out.
 from collections.abc import Iterable
 
 from relay.budget.cover import Cover
-from relay.budget.limit import Limit, Place
+from relay.budget.limit import DAY_US, Limit, Place
 from relay.budget.row import OPEN, Row, Use, number, use_prefix
 from relay.budget.window import Window
+
+NEVER = OPEN
+"""Later than every moment."""
 
 
 class Account(Window):
     """The use of one limit by one key, with its rows."""
 
-    __slots__ = ("_changed", "_prefix", "cover", "place")
+    __slots__ = ("_changed", "_prefix", "_utc_offset_us", "cover", "place", "steps_at")
 
     def __init__(self, limit: Limit, place: Place, utc_offset_us: int) -> None:
         super().__init__(limit, utc_offset_us)
         self.place = place
         self.cover = Cover(limit.count)
         self._prefix = use_prefix(limit, place.key)
+        self._utc_offset_us = utc_offset_us
+        self.steps_at = 0 if limit.ramp else NEVER
+        """Ledger time from which another number holds: a ramp has one for each day."""
         self._changed: dict[int, int] = {}
         """Release to amount; 0 is to be deleted."""
 
@@ -48,6 +54,12 @@ class Account(Window):
             self.set_count(count)
             self.cover = Cover(count, self.cover.stated)
             self.cover.lose()
+
+    def step(self, now: int) -> None:
+        """The number of this day, of a limit with a ramp."""
+        day = (now + self._utc_offset_us) // DAY_US
+        self.adopt(self.limit.on(day))
+        self.steps_at = NEVER if day >= self.limit.ramp_end else (day + 1) * DAY_US - self._utc_offset_us
 
     def expire(self, now: int) -> list[int]:
         """Give free what is due; the releases that are over."""

@@ -60,6 +60,8 @@ class Ledger:
                 accounts = self._opened(Place(*charge[:3]))
             amount = charge[3]
             for account in accounts:
+                if account.steps_at <= now:
+                    account.step(now)
                 if account.releases and account.releases[0] <= now:
                     account.expire(now)
                 if amount and not account.admits(amount, now, priority):
@@ -150,6 +152,8 @@ class Ledger:
         now = self._advance(now)
         for accounts in self._accounts.values():
             for account in accounts:
+                if account.steps_at <= now:
+                    account.step(now)
                 account.expire(now)
                 yield usage_of(account)
 
@@ -197,6 +201,8 @@ class Ledger:
 
     def _new(self, limit: Limit, place: Place) -> Account:
         account = Account(limit, place, self._utc_offset_us)
+        if limit.ramp:
+            account.step(self._now)
         if (count := self._counts.get((limit, place.key))) is not None:
             account.adopt(count)
         return account

@@ -4,16 +4,22 @@ Limits are rows of data. Which ones Microsoft sets stands in `relay.m365`, which
 ones an administrator adds in the configuration; nothing here knows a number of
 theirs. A limit without a key holds for every key of its scope, one with a key for
 that key alone, in place of the general limits of the same scope and unit.
+
+A ramp is a limit of the day that grows: a new mailbox or address that sends 10,000 on its
+first day is taken for one that was stolen. Its numbers never fall. So what is under way at
+midnight, and may be counted on either side of it, fits into both days.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 
 SECOND_US = 1_000_000
 DAY_S = 86_400
 DAY_US = DAY_S * SECOND_US
+LIFTED = 1_000_000_000
+"""What is allowed when a ramp is over that leads to no limit: nobody sends so many on a day."""
 MAX_WINDOW_S = 366 * DAY_S
 """A year. A longer window is an error of the unit, and none is known."""
 
@@ -77,6 +83,10 @@ class Limit:
     key: str = ""
     least: int = 0
     """Not known but learnt: between this and `count`, by what the next hop refuses; 0: known."""
+    ramp: tuple[int, ...] = ()
+    """The most of each day from `ramp_day` on, and before it that of the first one; then `count` holds."""
+    ramp_day: int = 0
+    """In days since the epoch, UTC."""
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -90,6 +100,34 @@ class Limit:
             raise ValueError(f"a window of {self.window_s} s: between 1 and {MAX_WINDOW_S}")
         elif self.since_midnight and self.window_s != DAY_S:
             raise ValueError(f"a limit since midnight has a window of {DAY_S} s, not {self.window_s}")
+        if self.ramp and (self.least or not self.since_midnight):
+            raise ValueError("a ramp is of days since midnight, and known")
+        if self.ramp and (list(self.ramp) != sorted(self.ramp) or not 1 <= self.ramp[-1] <= self.count):
+            raise ValueError(f"a ramp never falls, and ends at {self.count} at most")
+        if self.ramp and self.ramp[0] < 1:
+            raise ValueError("a ramp begins with 1 at least")
+
+    def on(self, day: int) -> int:
+        """How many on a day, counted as `ramp_day` is."""
+        if not self.ramp or day >= self.ramp_day + len(self.ramp):
+            return self.count
+        return self.ramp[max(0, day - self.ramp_day)]
+
+    @property
+    def ramp_end(self) -> int:
+        """The first day on which `count` holds."""
+        return self.ramp_day + len(self.ramp)
+
+
+def stricter(one: Limit, other: Limit) -> Limit:
+    """What holds where both do, which count the same over the same time: on each day the smaller number."""
+    least = min(one, other, key=lambda limit: limit.count)
+    ramps = [limit for limit in (one, other) if limit.ramp]
+    if not ramps:
+        return least
+    begin, end = min(each.ramp_day for each in ramps), max(each.ramp_end for each in ramps)
+    ramp = tuple(min(one.on(day), other.on(day)) for day in range(begin, end))
+    return replace(least, least=0, ramp=ramp, ramp_day=begin)
 
 
 class LimitTable:

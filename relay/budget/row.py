@@ -6,6 +6,7 @@
     03 <name>                                                       | what has stopped (relay.queue.breaker)
     05 <name>                                                       | reports (relay.deliver.quota, relay.deliver.delays)
     04 <kind> <name>                                                | what is suspended (relay.queue.suspension)
+    08 <route> 00 <login>                                           | when its next hop could not be reached (relay.deliver.outages)
 
 Numbers are unsigned and big endian. A release of OPEN marks the sends whose end is
 not known, and sorts behind all others. A row whose value is None is to be deleted.
@@ -26,6 +27,7 @@ LEARNT = b"\x02"
 BREAKER = b"\x03"
 REPORT = b"\x05"
 SUSPENSION = b"\x04"
+OUTAGE = b"\x08"
 NOW = TIME + b"now"
 """The ledger's own time when the rows were written."""
 OPEN = (1 << 64) - 1

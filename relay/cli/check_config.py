@@ -20,6 +20,7 @@ from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
 from relay.message.priority import Priority
 from relay.process.exits import Exit
+from relay.route.hours import Hours
 from relay.route.match import Match
 from relay.route.tariff import describe
 
@@ -64,6 +65,7 @@ def in_force(configuration: Configuration) -> list[Row]:
             "mailbox_rules",
             "limits",
             "matches",
+            "hours",
             "mx_of" if route.hosts else "hosts",
         )
         rows += _rows(f"route[{i}]", route, skip)
@@ -73,6 +75,7 @@ def in_force(configuration: Configuration) -> list[Row]:
             for row in _match_rows(f"route[{i}].match[{j}]", match)
         ]
         rows += [(f"route[{i}].limit[{j}]", describe(row)) for j, row in enumerate(route.limits)]
+        rows += [(f"route[{i}].hours[{j}]", _hours(row)) for j, row in enumerate(route.hours)]
         rows += login_rows(f"route[{i}]", route)
     for i, rewrite in enumerate(configuration.rewrites):
         rows += _rows(f"rewrite[{i}]", rewrite, ())
@@ -102,6 +105,13 @@ def in_force(configuration: Configuration) -> list[Row]:
     return rows
 
 
+def _hours(hours: Hours) -> str:
+    """When, and for which mail."""
+    words = [priority.word for priority in hours.priorities], [f'"{name}"' for name in hours.campaigns]
+    of = " and ".join(" or ".join(each) for each in words if each)
+    return f"{hours} for mail of {of}" if of else str(hours)
+
+
 def _match_rows(key: str, match: Match) -> list[Row]:
     """What it asks; conditions that are not set are none."""
     return _rows(key, match, tuple(field.name for field in fields(match) if not getattr(match, field.name)))
@@ -124,7 +134,7 @@ def _text(name: str, value: object) -> str:
         case Enum():
             return str(value.value)
         case tuple():
-            return ", ".join(_text("", each) for each in value) or "(none)"
+            return ", ".join(_text(name, each) for each in value) or "(none)"
         case int() if name.endswith(("_bytes", "_bytes_s")):
             return _size(value)
         case int() | float() if name.endswith("_s"):

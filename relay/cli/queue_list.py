@@ -8,6 +8,7 @@ import msgspec
 import typer
 from msgspec import Struct
 
+from relay.cli.moment import local
 from relay.config.read import read
 from relay.message.envelope import Envelope
 from relay.message.queue_id import format_id
@@ -45,6 +46,10 @@ class Line(Struct):
     """What the client gave, where `sender` was rewritten."""
     uncertain: str | None = None
     """What to do when the reply to its content is lost; None: as its route says."""
+    not_before: float | None = None
+    """Its sender wants it to leave no earlier, seconds since the epoch."""
+    deadline: float | None = None
+    """Nor later than this."""
     recipients: list[RecipientLine] = []
     damaged: str = ""
 
@@ -107,6 +112,8 @@ def _line(mail: Envelope, states: tuple[RecipientState, ...]) -> Line:
         campaign=mail.campaign,
         original_sender=None if mail.original_sender is None else _text(mail.original_sender),
         uncertain=None if mail.uncertain is None else mail.uncertain.value,
+        not_before=mail.not_before or None,
+        deadline=mail.deadline or None,
         recipients=[
             RecipientLine(
                 _text(recipient.address),
@@ -139,7 +146,7 @@ def _print_table(lines: list[Line], limit: int) -> None:
     )
     now = time.time()
     for line in lines:
-        head = (line.id, _age(now - line.received_at), f"{line.size:,}", _kind(line), _sender(line))
+        head = (line.id, _age(now - line.received_at), f"{line.size:,}", _kind(line, now), _sender(line))
         if line.damaged:
             table.add_row(line.id, "", "", "", "", "", Text("damaged", "red"), Text(line.damaged))
         for i, recipient in enumerate(line.recipients):
@@ -158,9 +165,14 @@ def _print_table(lines: list[Line], limit: int) -> None:
         console.print(f"The oldest {limit}; --limit shows more.")
 
 
-def _kind(line: Line) -> str:
-    """Priority, and below it the campaign."""
-    return f"{line.priority}\n{line.campaign}" if line.campaign else line.priority
+def _kind(line: Line, now: float) -> str:
+    """Priority, and below it the campaign and the times that its sender has set."""
+    rows = [line.priority, line.campaign]
+    if line.not_before is not None and line.not_before > now:
+        rows.append(f"not before {local(line.not_before)}")
+    if line.deadline is not None:
+        rows.append(f"until {local(line.deadline)}")
+    return "\n".join(row for row in rows if row)
 
 
 def _sender(line: Line) -> str:

@@ -71,6 +71,9 @@ def _told(step: StepLine, recipients: list[str]) -> tuple[str, list[str]]:
         case "uncertain":
             line = f"uncertain: {where} took all of it and hung up before its reply; it may have arrived"
             return line, [f"reason: {step.reply}"]
+        case "postponed":
+            when = "" if step.next_attempt is None else f" before {local(step.next_attempt)}"
+            return f"not to leave{when}: its sender wants it so", []
         case "steered":
             return f"order for {names(recipients)}: {step.reply}", []
         case "reported":

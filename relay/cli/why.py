@@ -17,6 +17,8 @@ _HEADS = {
     "turn": "waits for its turn",
     "under way": "is under way",
     "deferred": "is put off",
+    "not before": "is not to leave yet",
+    "hours": "is outside of its hours",
     "limit": "waits for a limit",
     "stopped": "waits for something that has stopped",
     "suspended": "waits for something that is suspended",

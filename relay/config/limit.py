@@ -15,6 +15,7 @@ from relay.config.limit_table import UNITS, RouteLimitTable, TenantTable
 from relay.config.match import NO_DOMAINS
 from relay.config.model import RouteTable
 from relay.config.options import given
+from relay.config.ramp import with_ramp, wrong_ramp
 from relay.errors import ConfigurationError
 from relay.m365 import limit as published
 from relay.m365.preset import Kind
@@ -137,14 +138,22 @@ def _outside(tenant: TenantTable | None) -> int | None:
 
 def _limit(found: Findings, key: str, table: RouteLimitTable, route: Route) -> Limit | None:
     scope, unit = table.scope or ("mailbox" if route.logins else "route"), UNITS[table.of]
-    wrong = _wrong_window(table, unit) or _wrong_scope(scope, unit, route) or _wrong_least(scope, table)
+    wrong = (
+        _wrong_window(table, unit)
+        or _wrong_scope(scope, unit, route)
+        or _wrong_count(table)
+        or _wrong_least(scope, table)
+        or wrong_ramp(table, unit)
+    )
     if wrong:
         name, text = wrong
         found.problem(f"{key}.{name}", text)
         return None
+    if table.ramp is not None:
+        return with_ramp(_SCOPES[scope], unit, table)
     window_s = DAY_S if table.since_midnight else int(table.per or 0)
     return Limit(
-        _SCOPES[scope], unit, table.count, window_s, bool(table.since_midnight), least=table.least or 0
+        _SCOPES[scope], unit, table.count or 0, window_s, bool(table.since_midnight), least=table.least or 0
     )
 
 
@@ -154,7 +163,7 @@ def _wrong_window(table: RouteLimitTable, unit: Unit) -> tuple[str, str] | None:
         if table.per is not None or since_midnight:
             name = "per" if table.per is not None else "since_midnight"
             return name, "is of no use: connections are counted as they stand; leave it out"
-    elif (table.per is None) != since_midnight:
+    elif (table.per is None) != (since_midnight or table.ramp is not None):
         wrong = "is missing" if table.per is None else "and since_midnight exclude each other"
         return "per", f'{wrong}; write per = "1m", or since_midnight = true for days (UTC)'
     return None
@@ -168,10 +177,16 @@ def _wrong_scope(scope: str, unit: Unit, route: Route) -> tuple[str, str] | None
     return None
 
 
+def _wrong_count(table: RouteLimitTable) -> tuple[str, str] | None:
+    if table.count is None and table.ramp is None:
+        return "count", "is missing; it has no default"
+    return None
+
+
 def _wrong_least(scope: str, table: RouteLimitTable) -> tuple[str, str] | None:
     if table.least is None:
         return None
-    if table.least > table.count:
+    if table.least > (table.count or 0):
         return "least", f"is {table.least}, above count = {table.count}: what is learnt lies between them"
     if _SCOPES[scope] in _OF_EACH:
         return "least", f'cannot be learnt for each {scope}; write scope = "route" or "source"'

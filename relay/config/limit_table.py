@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from relay.budget.limit import MAX_WINDOW_S, Unit
 from relay.config.table import Table
-from relay.config.value import Count, Seconds, UnknownWord, size_bytes
+from relay.config.value import Count, Date, Seconds, UnknownWord, size_bytes
 
 Amount = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
 """Of bytes, a size may be written."""
@@ -48,12 +48,14 @@ PlainDomain = Annotated[Domain, AfterValidator(_plain_domain)]
 class RouteLimitTable(Table):
     """`relay.budget.limit.Limit`."""
 
-    count: Amount
+    count: Amount | None = None
     of: Counted
     per: Window | None = None
     since_midnight: bool | None = None
     scope: LimitScope | None = None
     least: Amount | None = None
+    ramp: Annotated[list[Count], Field(min_length=1)] | None = None
+    ramp_start: Date | None = None
 
 
 class TenantTable(Table):

@@ -14,6 +14,7 @@ from relay.config.brakes_table import BrakesTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.graph_table import GraphTable
+from relay.config.hours_table import HoursTable
 from relay.config.learning_table import InventoryTable, LearningTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
@@ -148,6 +149,7 @@ class LimitsTable(Table):
     header_size: Size | None = None
     header_fields: Count | None = None
     received_hops: Count | None = None
+    not_before_max: Seconds | None = None
     command_line: Size | None = None
     content_line: Size | None = None
     idle_timeout: Seconds | None = None
@@ -218,10 +220,13 @@ class RouteTable(Table):
     connect_timeout: Seconds | None = None
     command_timeout: Seconds | None = None
     data_timeout: Seconds | None = None
+    retry: list[Seconds] | None = None
     retry_first: Seconds | None = None
     retry_factor: Annotated[float, Field(ge=1)] | None = None
     retry_max: Seconds | None = None
     expire: Seconds | None = None
+    waiting_ages: bool | None = None
+    hours: list[HoursTable] | None = None
     kind_limits: bool | None = None
     limit: list[RouteLimitTable] | None = None
 
@@ -284,6 +289,7 @@ TABLES: dict[str, type[Table]] = {
     "mailbox": MailboxTable,
     "limit": RouteLimitTable,
     "match": MatchTable,
+    "hours": HoursTable,
     "tenant": TenantTable,
     "graph": GraphTable,
     "dkim": DkimTable,

@@ -1,13 +1,12 @@
 """The shape of `[route.oauth]`, and of applications anywhere; what the values may be, one by one."""
 
-import datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from relay.config.table import Table
-from relay.config.value import Seconds
+from relay.config.value import Date, Seconds
 
 Text = Annotated[str, Field(min_length=1)]
 NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
@@ -52,12 +51,6 @@ def _scope(value: str) -> str:
     return value
 
 
-def _date(value: object) -> object:
-    if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
-        raise ValueError("write a date without quotes, such as 2027-01-31")
-    return value
-
-
 class ApplicationTable(Table):
     """`relay.route.oauth.Application`."""
 
@@ -65,7 +58,7 @@ class ApplicationTable(Table):
     client_id: Annotated[str, AfterValidator(_client_id)] | None = None
     client_secret_file: Text | None = None
     client_secret_env: Text | None = None
-    client_secret_expires: Annotated[datetime.date, BeforeValidator(_date)] | None = None
+    client_secret_expires: Date | None = None
     certificate: Text | None = None
     key: Text | None = None
     key_password_env: Text | None = None

@@ -21,6 +21,7 @@ KEYS = {
     "minimum_rate_bytes_s": "minimum_rate",
     "on_uncertain": "uncertain",
     "rotate_bytes": "rotate_size",
+    "retry_steps_s": "retry",
 }
 """Options whose name without its unit says too little, or too much."""
 UNITS = ("_bytes", "_s")

@@ -9,6 +9,7 @@ from relay import tls
 from relay.config import client_certificate
 from relay.config.credentials import build_credentials
 from relay.config.findings import Findings
+from relay.config.hours import build_hours
 from relay.config.limit import build_limits, check_connections
 from relay.config.limit_table import TenantTable
 from relay.config.mailbox import build_mailboxes, build_rules
@@ -17,6 +18,7 @@ from relay.config.model import RouteTable
 from relay.config.oauth import OAuthBuilder
 from relay.config.options import given
 from relay.config.reach import check_rules, check_spill
+from relay.config.retry import build_retry
 from relay.m365.cloud import CLOUDS, WORLDWIDE, Cloud
 from relay.m365.preset import PRESETS, HostFrom, Kind, Preset, host_of
 from relay.message.uncertain import Then, Uncertain
@@ -26,7 +28,7 @@ from relay.route.tenant import Tenant
 INITIAL_DOMAINS = (".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")
 """What a tenant's first domain ends in (SUP: wrong-office-365-region-exo)."""
 _ROUTE_BY_HAND = {
-    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders", "mx_of", "uncertain", "uncertain_then", "failed",
+    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders", "mx_of", "uncertain", "uncertain_then", "failed", "retry", "hours",
 }  # fmt: skip
 
 
@@ -66,6 +68,8 @@ def _route(found: Findings, key: str, table: RouteTable, tenant: TenantTable | N
         uncertain_then=Then(table.uncertain_then) if table.uncertain_then else None,
         failed=Failed(table.failed) if table.failed else route.failed,
         mx_of=mx_of,
+        retry_steps_s=build_retry(found, key, table),
+        hours=build_hours(found, key, table.hours or ()),
         credentials=build_credentials(found, key, table, preset, oauth),
         mailboxes=build_mailboxes(found, key, table, preset, oauth),
         mailbox_rules=build_rules(table.mailbox or ()) if preset.mechanisms else (),

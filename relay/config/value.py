@@ -4,6 +4,7 @@
 number is bytes or seconds. What could mean two things (`"150 M"`) is refused.
 """
 
+import datetime
 import ipaddress
 from typing import Annotated, Literal
 
@@ -44,6 +45,12 @@ def time_s(value: object) -> object:
     if rest or not value.strip():
         raise ValueError('write seconds as a number, or a time such as "30s", "5m", "4h" or "5d"')
     return seconds
+
+
+def _date(value: object) -> object:
+    if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
+        raise ValueError("write a date without quotes, such as 2027-01-31")
+    return value
 
 
 def endpoint(text: str) -> tuple[str, int]:
@@ -138,6 +145,7 @@ Client = Annotated[str, Field(min_length=1), AfterValidator(_client)]
 """A network, or the name of a client."""
 Host = Annotated[str, AfterValidator(_host)]
 Count = Annotated[int, Field(ge=1)]
+Date = Annotated[datetime.date, BeforeValidator(_date)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 ListenerTls = Literal["none", "starttls", "implicit"]
 AuthMode = Literal["off", "optional", "required"]

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from relay.clock import Clock
 from relay.deliver import conclusion
@@ -127,6 +127,7 @@ class Actions:
         """Returns when all is on the disk; `told` after each slice. Stops where it is when nobody wants it any more."""
         async with self._turn:
             count = Count()
+            order = structs.replace(order, at=self._clock.now())
             self._began_at = self._clock.now()
             picker = Picker(selection, self._clock.now())
             frozen = 0

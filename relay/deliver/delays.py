@@ -8,6 +8,7 @@ or somebody who mends a login. What is bulk or not to be sent before some time i
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 
 from relay.budget.row import MAX_KEY_BYTES, REPORT, Row, number, read_number
@@ -105,11 +106,11 @@ class Delays:
         if mail.priority is Priority.BULK or mail.not_before > mail.received_at:
             return None
         due = {
-            route.name: mail.received_at + route.expire_s
+            route.name: until
             for route in routes
             if route.name in mail.routes
             and self._cursors[_key(route)] < mail.id
-            and mail.received_at + route.expire_s > now
+            and (until := min(mail.received_at + route.expire_s, mail.deadline or math.inf)) > now
         }
         found = self._read(mail.id) if due else None
         if found is None:

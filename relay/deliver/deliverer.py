@@ -21,6 +21,7 @@ from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
 from relay.deliver.desk import Desk
 from relay.deliver.doubts import Doubts
+from relay.deliver.expiry import Expiry
 from relay.deliver.gate import CallLater, Gate
 from relay.deliver.handover import HandoverServer
 from relay.deliver.inquiry import Asks, Inquiry, Namesakes
@@ -28,13 +29,14 @@ from relay.deliver.learner import Learner
 from relay.deliver.login import Tokens
 from relay.deliver.opening import Opener
 from relay.deliver.options import DelivererOptions
+from relay.deliver.outages import Outages
 from relay.deliver.pool import Pool
 from relay.deliver.reach import Reach
 from relay.deliver.reasons import Reasons
 from relay.deliver.register import Register
 from relay.deliver.report_options import ReportOptions
 from relay.deliver.reporting import Reporting
-from relay.deliver.settlement import Committer, Settlement, Via
+from relay.deliver.settlement import Committer, Settlement
 from relay.deliver.sharing import Sharing
 from relay.deliver.spill import Spill
 from relay.deliver.suspended import Suspended
@@ -53,7 +55,6 @@ from relay.route.spill import may_spill
 from relay.route.table import RouteTable
 from relay.route.tariff import Tariff, limits_in_force
 from relay.route.tenant import Tenant
-from relay.smtp.reply import Reply
 from relay.spool.change import Budget
 from relay.spool.handover import Queued
 from relay.spool.spool import Spool
@@ -170,6 +171,13 @@ class Deliverer:
             self._set_aside,
             self._break,
         )
+        self._outages = Outages(committer.submit, record, clock, self._later, options.settle_retry_s)
+        self._settlement.lost = self._outages.lost_s
+        self._expiry = Expiry(
+            self._queue, self._bench, self._settlement, self._outages, clock, self._desk.read, self._reason,
+            self._reopened, self._break,
+        )  # fmt: skip
+        self._register.watch = self._expiry.deadlines.add
         self._verdicts = Verdicts(
             self._queue,
             self._desk,
@@ -191,8 +199,16 @@ class Deliverer:
         self._is_scanning = False
         self._breakers.restore(store, acted_at)
         self.suspended.restore(store)
+        self._outages.restore(store.budget_rows().rows)
         self.reasons = Reasons(
-            store, self._queue, self._breakers, self.suspended, self._pools_for, clock, self.doubts.why
+            store,
+            self._queue,
+            self._breakers,
+            self.suspended,
+            self._desk.timetable,
+            self._pools_for,
+            clock,
+            self.doubts.why,
         )
 
     async def start(self) -> None:
@@ -288,9 +304,8 @@ class Deliverer:
                     self._pump(lane)
             for pool in list(self._pools.values()):
                 pool.check()
-            for lane in list(self._queue.lanes):
-                if len(lane) and all(pool.is_stuck for pool in self._pools_for(lane)):
-                    self._expire(lane)
+                self._outages.note(pool.reach, is_out=pool.is_out)
+            self._expiry.tick()
             if self._reporting is not None:
                 self._reporting.tick()
             self._sample()
@@ -308,21 +323,9 @@ class Deliverer:
                 self._desk.throttled,
                 len(self._breakers),
                 len(self.suspended),
+                depth.postponed,
             )
         )
-
-    def _expire(self, lane: Lane) -> None:
-        """Jobs of a stuck lane that are too old have failed; the oldest stand first."""
-        for _ in range(self._options.deferred_slice):
-            job = lane.peek()
-            if job is None or job.queued_at + lane.route.expire_s > self._clock.now():
-                return
-            work = self._desk.read(job, 0)
-            if work is None:
-                return
-            lane.take(job)
-            reply = Reply(451, "4.4.7", f"too old, and the route is stuck: {self._reason(lane)}")
-            self._settlement.settle(work, (reply,) * len(work.indices), Via(lane.route.next_hop))
 
     def _reason(self, lane: Lane) -> str:
         """Why nothing of a lane goes."""

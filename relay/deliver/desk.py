@@ -18,12 +18,13 @@ from relay.clock import Clock
 from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
 from relay.deliver.gate import CallLater, Gate, words
-from relay.deliver.heads import OUTSIDE, Heads
+from relay.deliver.heads import OUTSIDE, Aside, Heads
 from relay.deliver.proofs import Proofs
 from relay.deliver.reach import Reach
-from relay.deliver.settlement import Settlement, Via
+from relay.deliver.settlement import TOO_LATE, Settlement, Via
 from relay.deliver.spill import Spill
 from relay.deliver.suspended import Suspended, place_of
+from relay.deliver.timetable import Timetable
 from relay.deliver.waits import Waits
 from relay.deliver.work import Bench, Later, Work
 from relay.errors import RecordDamaged, SpoolError
@@ -65,6 +66,7 @@ class Desk:
         """`reopened` is told of lanes that may ask again; `broken` of a spool that cannot be read."""
         self.breakers = breakers
         self.suspended = suspended
+        self.timetable = Timetable(clock)
         self.is_draining = False
         self.spill = spill
         self._store = store
@@ -148,7 +150,7 @@ class Desk:
             gate.supply.large += 1
         if lane.sidings:
             lane.unpark()
-        work.gate = gate
+        work.gate, work.began_at = gate, self._clock.now()
         if taken is not _FREE:
             assert self._budgets is not None
             work.taken, work.serial = taken, self._budgets.needed(taken.serial)
@@ -213,6 +215,10 @@ class Desk:
             self._broken(error)
             return None
         match work:
+            case Work() if 0 < work.envelope.deadline <= self._clock.now():
+                job.lane.take(job)
+                via = Via(job.lane.route.next_hop)
+                self._settlement.settle(work, (TOO_LATE,) * len(work.indices), via)
             case Work():
                 return work
             case Later(at):
@@ -236,16 +242,21 @@ class Desk:
         self._reopened(proper)
         return True
 
-    def stops_aside(self, gate: Gate, work: Work) -> tuple[Place, str] | None:
+    def stops_aside(self, gate: Gate, work: Work) -> Aside | None:
         """What has stopped mail of its kind and lets others past, and why; None: nothing."""
         if (suspension := self.suspended.of(work)) is not None:
-            return place_of(suspension), str(suspension)
+            return Aside(place_of(suspension), str(suspension))
+        mail = work.envelope
+        closed = self.timetable.closed(gate.reach.route, mail.priority, mail.campaign)
+        if closed is not None:
+            until = self._clock.monotonic() + self.timetable.wait_s(closed)
+            return Aside(closed.place, closed.reason, until)
         if not self.breakers.any:
             return None
         for key in gate.reach.aside(work.envelope.sender):
             stopped = self.breakers.aside(key, work)
             if stopped is not None and (key is not gate.reach.outside or self._is_external(work)):
-                return stop_place(key), stopped.reason
+                return Aside(stop_place(key), stopped.reason)
         return None
 
     def proof_place(self, gate: Gate, sender: bytes) -> Place | None:

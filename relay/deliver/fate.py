@@ -29,6 +29,10 @@ _UNKNOWN = ("The recipient's server refused the mail.", "Show this report to you
 _OWN = {
     "4.4.2": ("The connection to the next server was lost again and again.", "Try again later."),
     "4.4.7": ("It could not be delivered in the time there was for it.", "Try again later."),
+    "5.4.7": (
+        "It could not be delivered by the time that its sender had set for it.",
+        "Send it again, if it still matters.",
+    ),
     "5.3.4": ("The mail is too large for its way.", "Send a smaller one."),
     "5.6.3": ("The next server takes no mail of eight bits.", "Send it in another encoding."),
     "5.6.7": ("The next server takes no addresses beyond ASCII.", "Use an address in ASCII."),

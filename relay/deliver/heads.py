@@ -6,7 +6,7 @@ its own kind (to the outside, of its client, to its recipient) to a siding.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from relay.budget.answer import Wait
 from relay.budget.limit import Charge, Place, Scope, Unit
@@ -23,12 +23,21 @@ NARROW = frozenset({Scope.CLIENT, Scope.RECIPIENT})
 OUTSIDE = Place(Scope.TENANT, TENANT_KEY, Unit.EXTERNAL_RECIPIENTS)
 
 
+class Aside(NamedTuple):
+    """What has stopped mail of a kind, and lets others past."""
+
+    place: Place
+    reason: str
+    until: float | None = None
+    """Monotonic: it asks again then; None: when it is told."""
+
+
 class Source(Protocol):
     """Where mail is read and set aside; in life the desk."""
 
     def read(self, job: Job, recipients_max: int) -> Work | None: ...
     def relane(self, job: Job, lane: Lane, sender: bytes) -> bool: ...
-    def stops_aside(self, gate: Gate, work: Work) -> tuple[Place, str] | None: ...
+    def stops_aside(self, gate: Gate, work: Work) -> Aside | None: ...
     def proof_place(self, gate: Gate, sender: bytes) -> Place | None: ...
     def wait_until(self, wait: Wait) -> float: ...
 
@@ -104,8 +113,11 @@ class Heads:
         """Whether something is known that it waits for, which lets others past."""
         lane, source = work.job.lane, self._source
         if stopped := source.stops_aside(self._gate, work):
-            self._park(work, stopped[0], priority)
-            self._sidings.close_until_told(lane, stopped[0], priority, stopped[1])
+            self._park(work, stopped.place, priority)
+            if stopped.until is None:
+                self._sidings.close_until_told(lane, stopped.place, priority, stopped.reason)
+            else:
+                self._sidings.close_siding(lane, stopped.place, priority, stopped.until, stopped.reason)
             return True
         place = source.proof_place(self._gate, work.envelope.sender)
         if place is not None:

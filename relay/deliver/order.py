@@ -29,6 +29,8 @@ class _Order(Struct, frozen=True, kw_only=True):
     by: str
     """Whose word it is."""
     reason: str = ""
+    at: float = 0.0
+    """When it is carried out, seconds since the epoch."""
 
 
 class Hold(_Order, frozen=True):
@@ -135,17 +137,25 @@ def _held(order: Hold, state: RecipientState) -> RecipientState:
     reply = _said("held", order.by, order.reason)
     if state.reply:
         reply += f"; before: {state.reply[:REPLY_MAX]}"
-    return RecipientState(HELD, state.attempts, 0.0, reply)
+    # The pause that it cuts short has counted until now (relay.deliver.age).
+    as_of = min(order.at, state.next_attempt)
+    if state.as_of and as_of > state.as_of:
+        state = structs.replace(state, aged_s=state.aged_s + as_of - state.as_of, as_of=as_of)
+    return structs.replace(state, status=HELD, next_attempt=0.0, reply=reply)
 
 
 def _released(order: Release, state: RecipientState) -> RecipientState:
-    return RecipientState(QUEUED, 0, 0.0, state.reply) if state.status is HELD else state
+    if state.status is not HELD:
+        return state
+    # Its age stays: what was held for that has one try, and is held again.
+    return structs.replace(state, status=QUEUED, attempts=0, next_attempt=0.0)
 
 
 def _retried(order: Retry | Rebind, state: RecipientState) -> RecipientState:
-    if state.status is not QUEUED or not state.next_attempt:
+    if state.status is not QUEUED or state.next_attempt <= order.at:
         return state
-    return structs.replace(state, next_attempt=0.0)
+    # Not 0: the pause that it cuts short has counted until now (relay.deliver.age).
+    return structs.replace(state, next_attempt=order.at)
 
 
 def _cancelled(order: Cancel, state: RecipientState) -> RecipientState:
@@ -163,7 +173,8 @@ def _settled(order: Arrived | NotArrived | GiveUp, state: RecipientState) -> Rec
             return RecipientState(Status.DELIVERED, state.attempts, 0.0, reply)
         case GiveUp():
             return RecipientState(Status.FAILED, state.attempts, 0.0, reply)
-    return RecipientState(Status.QUEUED, state.attempts, 0.0, state.reply)
+    # Its age stays, as that of what was held.
+    return structs.replace(state, status=QUEUED, next_attempt=0.0, sent_at=0.0, sent_by="")
 
 
 def settled_text(order: Arrived | NotArrived | GiveUp) -> str:

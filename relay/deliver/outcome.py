@@ -187,15 +187,15 @@ def judge(
     *,
     attempts: int,
     again_at: Callable[[Row | None], float],
-    is_expired: bool,
+    is_expired: Callable[[int], bool],
     stages: Sequence[Stage | None] = (),
     is_microsoft: bool = True,
     is_ipv6: bool = False,
 ) -> Outcome:
     """Enter into `states` what `replies` say of the recipients at `indices`.
 
-    `attempts` counts this one; `again_at` is when the deferred are tried again, unless
-    `is_expired`: then they are held.
+    `attempts` counts this one; `again_at` is when the deferred are tried again, unless the
+    recipient `is_expired`: then it is held.
     """
     outcome = Outcome()
     others_accepted = len(replies) > 1 and any(reply.is_positive for reply in replies)
@@ -216,7 +216,7 @@ def judge(
             case Verdict.DELIVERED:
                 outcome.delivered.append(index)
                 states[index] = RecipientState(Status.DELIVERED, attempts, 0.0, str(reply))
-            case Verdict.DEFERRED | Verdict.SUSPECTED if not is_expired:
+            case Verdict.DEFERRED | Verdict.SUSPECTED if not is_expired(index):
                 outcome.deferred.append(index)
                 states[index] = RecipientState(Status.QUEUED, attempts, again_at(row), str(reply))
             case Verdict.DEFERRED | Verdict.SUSPECTED | Verdict.HELD:

@@ -90,11 +90,14 @@ class Pool:
         return len(self._connections)
 
     @property
-    def is_stuck(self) -> bool:
-        """Nothing moves: no connection, and a pause or a breaker before the next try."""
-        if self._connections or self._desk.suspended.stopping(self.reach) is not None:
+    def is_out(self) -> bool:
+        """Its next hop cannot be reached, mail waits for it, and nothing else keeps it from trying."""
+        if self._connections or self._is_trusted or not self._failures or not len(self._supply):
             return False
-        return self._is_paused or self._breakers.stopping(self.reach, self) is not None
+        if self.gate.until and self.gate.is_closed:
+            return False
+        stops = self._desk.suspended.stopping(self.reach), self._breakers.stopping(self.reach, self)
+        return stops == (None, None)
 
     @property
     def reason(self) -> str:
@@ -189,7 +192,7 @@ class Pool:
         self._opening.discard(task)
         connection.place = owner
         self._connections.add(connection)
-        self._is_trusted = True
+        self._is_trusted, self.pause_reason = True, ""
         if self._is_draining:
             connection.leave("draining")
             return
@@ -340,7 +343,8 @@ class Pool:
             connection.check(now, self._options.quit_timeout_s)
         self._idle = [connection for connection in self._idle if connection.is_open]
         if self.paused_until and now >= self.paused_until:
-            self.paused_until, self.pause_reason = 0.0, ""
+            # The reason stays until a connection is open: what waits may come of age between two tries.
+            self.paused_until = 0.0
         self.pump()
 
     def drain(self) -> None:

@@ -15,6 +15,7 @@ from relay.deliver.desk import stop_place
 from relay.deliver.doubted import Doubted, groups, sides
 from relay.deliver.pool import Pool
 from relay.deliver.suspended import Suspended, place_of
+from relay.deliver.timetable import Timetable
 from relay.errors import ProtocolError
 from relay.m365.classify import classify
 from relay.m365.row import Row
@@ -39,7 +40,7 @@ class Reason(Struct, omit_defaults=True):
     """One thing that some of a mail waits for."""
 
     what: str
-    """turn, under way, deferred, limit, stopped, suspended, unreachable, aside, held, uncertain or unknown."""
+    """turn, under way, deferred, not before, hours, limit, stopped, suspended, unreachable, aside, held, uncertain or unknown."""
     text: str
     route: str = ""
     recipients: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ class Reasons:
         queue: Queue,
         breakers: Breakers,
         suspended: Suspended,
+        timetable: Timetable,
         pools_for: Callable[[Lane], Sequence[Pool]],
         clock: Clock,
         doubt: Callable[[Mail, Doubted], tuple[str, float | None]],
@@ -84,6 +86,7 @@ class Reasons:
         self._queue = queue
         self._breakers = breakers
         self._suspended = suspended
+        self._timetable = timetable
         self._pools_for = pools_for
         self._clock = clock
         self._doubt = doubt
@@ -160,9 +163,9 @@ class Reasons:
             case Deferred():
                 found = [self._deferred(mail, concerned)]
             case Siding() as siding:
-                found = [self._aside(job.lane, siding)]
+                found = self._outside_hours(mail, job.lane) or [self._aside(job.lane, siding)]
             case _:
-                found = self._in_lane(job.lane, job)
+                found = self._outside_hours(mail, job.lane) or self._in_lane(job.lane, job)
         names = tuple(_text(mail.envelope.recipients[index].address) for index in concerned)
         for reason in found:
             reason.route, reason.recipients = job.lane.key.route, names
@@ -174,10 +177,19 @@ class Reasons:
         id = format_id(mail.id)
         until = max(state.next_attempt, mail.envelope.not_before)
         if not state.attempts:
-            return Reason("deferred", "it is not to leave before its time", until=until)
+            return Reason(
+                "not before", "its sender wants it to leave no earlier (X-Relay-Not-Before)", until=until
+            )
         tries = "once" if state.attempts == 1 else f"{state.attempts} times"
         text = meaning(state.reply, f"put off; it was tried {tries}: ")
         return Reason("deferred", text, until=until, todo=f"m365-relay queue retry {id} (tries at once)")
+
+    def _outside_hours(self, mail: Mail, lane: Lane) -> list[Reason]:
+        closed = self._timetable.closed(lane.route, mail.envelope.priority, mail.envelope.campaign)
+        if closed is None:
+            return []
+        todo = "m365-relay queue priority or queue rebind, where other hours hold then; or change [[route.hours]]"
+        return [Reason("hours", closed.reason, until=closed.opens_at, todo=todo)]
 
     def _aside(self, lane: Lane, siding: Siding) -> Reason:
         for (place, _), other in lane.sidings.items():

@@ -45,7 +45,7 @@ class Register:
     ) -> None:
         """`told_to`: a scan tells the history only of mails with a higher id; None: nobody keeps one."""
         self._told_to = told_to
-        self.doubted: Callable[[int], None] = _nobody
+        self.doubted: Callable[[int], None] = _nobody_decides
         """Told of mails with recipients that are uncertain."""
         self._spool = spool
         self._queue = queue
@@ -53,6 +53,8 @@ class Register:
         self._options = options
         self._record = record
         self._clock = clock
+        self.watch: Callable[[int, float], None] = _nobody
+        """Told of mails with a deadline of their own."""
 
     def enter(
         self, mail: Queued, state: tuple[RecipientState, ...] | None = None, *, is_found: bool = False
@@ -75,6 +77,8 @@ class Register:
             self._tell(mail, is_found=is_found)
         if len(mail.routes) > 1:
             self._bench.expect(mail.id, len(mail.routes))
+        if mail.deadline:
+            self.watch(mail.id, mail.deadline)
         at, attempts = mail.not_before, 0
         if waiting is not None:
             attempts = max([s.attempts for s in waiting])
@@ -128,6 +132,7 @@ class Register:
                 mail.priority.word,
                 mail.campaign,
                 mail.received_at,
+                mail.not_before,
             )
         )
 
@@ -175,8 +180,12 @@ class Register:
         self._record(trace.RecordQuarantined(table, format_id(id), reason))
 
 
-def _nobody(id: int) -> None:
+def _nobody_decides(id: int) -> None:
     """Nothing decides about them."""
+
+
+def _nobody(id: int, at: float) -> None:
+    pass
 
 
 def _text(wire: bytes) -> str:

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from msgspec import structs
+
 from relay.clock import Clock
+from relay.deliver import age
+from relay.deliver.age import base_of
 from relay.deliver.awaited import Awaited
 from relay.deliver.options import DelivererOptions
 from relay.deliver.order import Order
@@ -27,13 +31,17 @@ from relay.m365.row import Row, Stage
 from relay.message.envelope import Envelope
 from relay.message.queue_id import format_id
 from relay.queue.job import Job
+from relay.queue.lane import Lane
 from relay.queue.queue import Queue
-from relay.queue.retry import next_attempt
+from relay.queue.retry import next_attempt, within
 from relay.smtp.reply import Reply
 from relay.smtp.transaction import Transaction
 from relay.spool.change import Accept, Change, RecipientState, Record, Remove, Report, Status
 from relay.spool.handover import Queued
 from relay.trace import event as trace
+
+TOO_LATE = Reply(554, "5.4.7", "its deadline (X-Relay-Deadline) has passed")
+"""RFC 3463 section 3.5: delivery time expired; for good, since its sender has said so."""
 
 
 class Committer(Protocol):
@@ -109,6 +117,8 @@ class Settlement:
         self.reports = Reports()
         self.unsettled = 0
         self.awaited = Awaited(queue, bench)
+        self.lost: Callable[[Lane, float, float], float] = _none_lost
+        """How much of a time a lane's next hop could not be reached (relay.deliver.outages)."""
         self.reopened: Callable[[], None] = _nothing
         self.pushed: Callable[[Job], None] = _nothing_for
         self.doubted: Callable[[int], None] = _nothing_for
@@ -125,13 +135,18 @@ class Settlement:
         """Enter the replies; what they mean is returned, so that a trouble can stop more than this mail."""
         job, envelope, route = work.job, work.envelope, work.job.lane.route
         now = self._clock.now()
-        expires_at = envelope.received_at + route.expire_s
         attempts = job.attempts + 1
+        is_taken = all([reply.is_positive for reply in replies])
+        counted_s = {} if is_taken else self._counted_s(work, now)
+        left_s = {} if is_taken else self.left_s(work, now)
 
         def again_at(row: Row | None) -> float:
             plain = next_attempt(route, attempts, now, self._rng)
-            # A last try when the mail comes of age, however long the back-off is by then.
-            return min(now + delay_within(row, plain - now), max(expires_at, now))
+            expires_at = now + min((each for each in left_s.values() if each > 0), default=0.0)
+            return within(now + delay_within(row, plain - now), now, expires_at, envelope.deadline)
+
+        def is_expired(index: int) -> bool:
+            return 0 < envelope.deadline <= now or left_s[index] <= 0
 
         outcome = judge(
             work.states,
@@ -139,7 +154,7 @@ class Settlement:
             replies,
             attempts=attempts,
             again_at=again_at,
-            is_expired=now >= expires_at,
+            is_expired=is_expired,
             stages=_stages(work.transaction, replies),
             is_microsoft=route.kind is not Kind.SMTP,
             is_ipv6=via.is_ipv6,
@@ -149,6 +164,8 @@ class Settlement:
             # Where it waits is for the caller to say: its lane may have stopped.
             return outcome
         job.attempts = attempts if outcome.deferred else job.attempts
+        for index in (*outcome.deferred, *outcome.held):
+            work.states[index] = structs.replace(work.states[index], aged_s=counted_s[index], as_of=now)
         told = self.reports.of_failures(work, outcome, via, now) if outcome.failures else None
         if outcome.delivered and not via.offers_dsn:
             self.reports.of_deliveries(work, outcome, via, now)
@@ -160,11 +177,29 @@ class Settlement:
         """Keep its recipients until it is known whether they have the mail."""
         attempts, now = work.job.attempts + 1, self._clock.now()
         sent_at, sent_by = _moment(work.states, now), work.job.lane.key.route
-        for index in work.indices:
-            work.states[index] = RecipientState(Status.UNCERTAIN, attempts, 0.0, str(reply), sent_at, sent_by)
+        for index, aged_s in self._counted_s(work, now).items():
+            work.states[index] = RecipientState(
+                Status.UNCERTAIN, attempts, 0.0, str(reply), aged_s, now, sent_at=sent_at, sent_by=sent_by
+            )
         work.is_uncertain = True
         self._tell(work, Outcome(held=list(work.indices)), via, attempts, now)
         self._submit(work)
+
+    def left_s(self, work: Work, now: float) -> dict[int, float]:
+        """Until the recipients meant now come of age, as the route counts; not more than 0: they have."""
+        route, counted_s = work.job.lane.route, self._counted_s(work, now)
+        if route.waiting_ages:
+            return dict.fromkeys(counted_s, route.expire_s - (now - base_of(work.envelope)))
+        return {index: route.expire_s - each for index, each in counted_s.items()}
+
+    def _counted_s(self, work: Work, now: float) -> dict[int, float]:
+        """Of the recipients meant now, what counts of their time; what was under way does."""
+        base, began_at = base_of(work.envelope), work.began_at or now
+        lost = partial(self.lost, work.job.lane)
+        return {
+            index: age.counted_s(work.states[index], base, began_at, lost) + max(0.0, now - began_at)
+            for index in work.indices
+        }
 
     def give_back(self, job: Job) -> None:
         """The job was not tried: it goes back to its place in its lane."""
@@ -308,6 +343,10 @@ def _by_reply(work: Work, indices: list[int]) -> list[tuple[str, tuple[str, ...]
         address = work.envelope.recipients[index].address.decode("utf-8", "backslashreplace")
         groups.setdefault(work.states[index].reply, []).append(address)
     return [(reply, tuple(names)) for reply, names in groups.items()]
+
+
+def _none_lost(lane: Lane, since: float, until: float) -> float:
+    return 0.0
 
 
 def _nothing() -> None:

@@ -97,7 +97,7 @@ class Waits:
 
     @property
     def throttled(self) -> int:
-        """Lanes in which mail waits for a limit."""
+        """Lanes in which mail waits for a limit, or for its hours."""
         gates = (*self._waiting, *self._pending)
         lanes = {lane for gate in gates if gate.until for lane in gate.supply.lanes if len(lane)}
         return len(lanes | {lane for lane, _ in (*self._timers, *self._ends)})

@@ -45,11 +45,18 @@ class Work:
     """Its reply was lost, and its recipients are kept for that."""
     is_proof: bool = False
     """The first mail of its sender through this mailbox: it proves that the mailbox may send as him."""
+    began_at: float = 0.0
+    """When it was handed out, seconds since the epoch; 0: it was not."""
 
     def cut(self, recipients: int) -> None:
         """Mean only the first so many of the recipients."""
         del self.indices[recipients:]
         self.transaction.recipients = self.transaction.recipients[:recipients]
+
+    def narrow(self, indices: list[int]) -> None:
+        """Mean only these."""
+        self.indices = indices
+        self.transaction.recipients = [self.envelope.recipients[index] for index in indices]
 
     @property
     def client(self) -> str:
@@ -135,6 +142,18 @@ class Bench:
         ]
         recipients = [envelope.recipients[i] for i in due]
         return Work(job, envelope, states, due, Transaction(envelope, recipients, head, envelope.chunks))
+
+    def left(self, job: Job) -> Work | None:
+        """All that is left of the job, whenever it is to be tried; None: nothing is. RecordDamaged, SpoolError."""
+        found = self._spool.read(job.id)
+        if found is None:
+            return None
+        envelope, head = found
+        states = self._states(job, len(envelope.recipients))
+        indices = _meant(envelope, states, job.home)
+        recipients = [envelope.recipients[i] for i in indices]
+        transaction = Transaction(envelope, recipients, head, envelope.chunks)
+        return Work(job, envelope, states, indices, transaction) if indices else None
 
     def waiting(self, work: Work) -> float | None:
         """When the job's recipients that are left are to be tried; None when none is."""

@@ -4,6 +4,8 @@
     X-Relay-Campaign: a name of 1 to 64 printable ASCII characters
     X-Relay-Uncertain: retry | hold | ask
     X-Relay-Idempotency-Key: 1 to 128 visible ASCII characters
+    X-Relay-Not-Before: a moment (relay.message.moment)
+    X-Relay-Deadline: a moment
 
 They are for the relay and for nobody behind it: all of them are taken out, also those it
 does not know, so that a newer application does not tell the world what an older relay does
@@ -18,6 +20,7 @@ from msgspec import Struct
 from relay._fastpath import HeaderScan
 from relay.message.edit import Edit, field_span
 from relay.message.header import unfold
+from relay.message.moment import Moment, parse_moment
 from relay.message.priority import PRIORITIES, Priority
 from relay.message.uncertain import Uncertain
 
@@ -37,6 +40,8 @@ class Wishes(Struct, frozen=True):
     campaign: str = ""
     uncertain: Uncertain | None = None
     idempotency_key: str = ""
+    not_before: Moment | None = None
+    deadline: Moment | None = None
 
 
 class Unreadable(Struct, frozen=True):
@@ -80,6 +85,7 @@ def read(scan: HeaderScan, indexes: list[int]) -> Wishes | Unreadable:
 
 def _understand(values: dict[str, str]) -> Wishes | Unreadable:
     priority, campaign, uncertain, idempotency_key = None, "", None, ""
+    moments: dict[str, Moment] = {}
     for name, value in values.items():
         word = value.lower()
         if name == PRIORITY and word in PRIORITIES:
@@ -90,9 +96,13 @@ def _understand(values: dict[str, str]) -> Wishes | Unreadable:
             uncertain = _UNCERTAIN[word]
         elif name == IDEMPOTENCY_KEY and _KEY.fullmatch(value):
             idempotency_key = value
+        elif name in (NOT_BEFORE, DEADLINE) and (moment := parse_moment(value)) is not None:
+            moments[name] = moment
         else:
             return Unreadable(f'{name} may be {_ALLOWED[name]}; found "{_shown(value)}"')
-    return Wishes(priority, campaign, uncertain, idempotency_key)
+    return Wishes(
+        priority, campaign, uncertain, idempotency_key, moments.get(NOT_BEFORE), moments.get(DEADLINE)
+    )
 
 
 def _shown(value: str) -> str:
@@ -105,11 +115,16 @@ PRIORITY = "X-Relay-Priority"
 CAMPAIGN = "X-Relay-Campaign"
 UNCERTAIN = "X-Relay-Uncertain"
 IDEMPOTENCY_KEY = "X-Relay-Idempotency-Key"
+NOT_BEFORE = "X-Relay-Not-Before"
+DEADLINE = "X-Relay-Deadline"
+_MOMENT = 'a time such as "2h", or a date with its offset (2026-11-26T18:00:00+01:00, or as in Date)'
 _ALLOWED = {
     PRIORITY: "high, normal or bulk",
     CAMPAIGN: f"a name of 1 to {MAX_CAMPAIGN} printable ASCII characters",
     UNCERTAIN: "retry, hold or ask",
     IDEMPOTENCY_KEY: f"1 to {MAX_KEY} visible ASCII characters",
+    NOT_BEFORE: _MOMENT,
+    DEADLINE: _MOMENT,
 }
 _KNOWN = {name.lower().encode(): name for name in _ALLOWED}
 _UNCERTAIN = {each.value: each for each in Uncertain}

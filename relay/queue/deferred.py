@@ -20,12 +20,14 @@ TIDY_FROM = 4096
 class Deferred:
     """Of all lanes."""
 
-    __slots__ = ("_entries", "_gone", "_pushes")
+    __slots__ = ("_entries", "_gone", "_pushes", "untried")
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, Job]] = []
         self._pushes = 0
         self._gone = 0
+        self.untried = 0
+        """Of them nobody has tried: their senders do not want them to leave yet."""
 
     def __len__(self) -> int:
         return len(self._entries) - self._gone
@@ -34,6 +36,7 @@ class Deferred:
         """The job waits until `at`, seconds since the epoch."""
         job.seat = self
         self._pushes += 1
+        self.untried += not job.attempts
         heappush(self._entries, (at, self._pushes, job))
 
     def due(self, now: float, limit: int) -> Iterator[Job]:
@@ -46,14 +49,18 @@ class Deferred:
             if job.seat is not self:
                 self._gone -= 1
                 continue
-            job.seat = None
+            self._left(job)
             yield job
 
     def leave(self, job: Job) -> None:
         """It is withdrawn."""
-        job.seat = None
+        self._left(job)
         self._gone += 1
         if self._gone >= TIDY_FROM and self._gone * 2 > len(self._entries):
             self._entries = [entry for entry in self._entries if entry[2].seat is self]
             heapify(self._entries)
             self._gone = 0
+
+    def _left(self, job: Job) -> None:
+        job.seat = None
+        self.untried -= not job.attempts

@@ -30,6 +30,8 @@ class Depth:
     held: int
     oldest_at: float | None
     """When the oldest ready mail came, seconds since the epoch."""
+    postponed: int = 0
+    """Of the deferred, those whose sender does not want them to leave yet."""
 
 
 class Queue:
@@ -178,4 +180,5 @@ class Queue:
         """How much waits now; costs a step a lane."""
         heads = [head.queued_at for lane in self._lanes.values() if (head := lane.peek()) is not None]
         ready = sum([len(lane) + lane.parked for lane in self._lanes.values()])
-        return Depth(ready, len(self._deferred), self._held, min(heads, default=None))
+        deferred = self._deferred
+        return Depth(ready, len(deferred), self._held, min(heads, default=None), deferred.untried)

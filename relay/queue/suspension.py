@@ -1,7 +1,8 @@
 """A suspension: what an administrator has stopped, until he lets it go on or its time has come.
 
 It is no breaker: nothing probes, a trouble that comes meanwhile does not shorten it, and
-mail neither uses up an attempt nor takes another route, nor is it ever too old for it.
+mail neither uses up an attempt nor takes another route, nor does it grow older by it
+unless its route says so.
 Times are seconds since the epoch: an administrator speaks of the clock on the wall.
 """
 

@@ -13,6 +13,7 @@ from relay.message.envelope import Envelope, Recipient
 from relay.message.priority import Priority
 from relay.message.received import date_field, message_id_field, protocol_name, received_field
 from relay.receive.intake import Intake
+from relay.receive.timing import ALWAYS, Span
 from relay.smtp.command import MailCommand
 from relay.spool.change import Accept
 from relay.trace.seen.sighting import NOTHING
@@ -56,11 +57,12 @@ def accept(
     streamed_bytes: int,
     chunks: int,
     now: float,
+    span: Span = ALWAYS,
 ) -> Accept:
     """The change. `content` is the mail's beginning, all of it when `chunks` is 1; it is used up.
 
     `sender` is the reverse-path that goes on, `intake` what was found in `content`; `name` is the queue id as
-    people see it; `streamed_bytes` are in the spool already, in the other records.
+    people see it; `streamed_bytes` are in the spool already, in the other records; `span` says when the mail may go.
     """
     header, wishes = intake.header, intake.wishes
     protocol = protocol_name(
@@ -107,6 +109,8 @@ def accept(
         origin.account,
         priority=_priority(origin, mail, wishes.priority),
         campaign=wishes.campaign,
+        not_before=span.not_before,
+        deadline=span.deadline,
         original_sender=None if sender == mail.sender else mail.sender,
         uncertain=wishes.uncertain,
     )

@@ -27,6 +27,7 @@ from relay.receive.once import Body
 from relay.receive.options import HEAD_BYTES
 from relay.receive.policy import judge_commit, too_large
 from relay.receive.rewrite import Rule
+from relay.receive.timing import judge_span
 from relay.smtp.command import MailCommand
 from relay.smtp.reply import Reply
 from relay.spool.change import MAX_RECORD_BYTES, Abandon, Accept, Stream
@@ -140,6 +141,11 @@ class Incoming:
         key = intake.wishes.idempotency_key
         if key and self._head is None:
             self._body = Body.of(content, intake.header)
+        now = common.clock.now()
+        span = judge_span(intake.wishes, now, common.limits)
+        if isinstance(span, Reply):
+            self.abandon()
+            return span
         sender = mail.sender if rule is None else rule.address_for(mail.sender)
         if common.spoofing.is_asked:
             refusal = common.spoofing.judge(intake.header, sender, origin, self._name)
@@ -157,7 +163,8 @@ class Incoming:
             intake,
             self._streamed,
             self._chunks,
-            common.clock.now(),
+            now,
+            span,
         )
         self._since = common.clock.monotonic()
         self._policy = origin.policy
@@ -320,6 +327,8 @@ class Incoming:
                 self._original_from.decode("utf-8", "replace") or UNSET,
                 self._from_left or UNSET,
                 envelope.account or UNSET,
+                envelope.not_before or UNSET,
+                envelope.deadline or UNSET,
             )
         )
         return Reply(250, "2.0.0", f"queued as {name}")

@@ -98,6 +98,9 @@ class Limits:
     """A mail that went through lists and filters has some hundred."""
     received_hops: int = 50
     """RFC 5321 section 6.3: at least 100 is suggested, Postfix takes 50; in a loop each hop costs a copy."""
+    not_before_max_s: float = 2_592_000.0
+    """How far ahead X-Relay-Not-Before may lie. A month: what waits lies on the disk, and who sends it may be gone
+    by then."""
     command_line_bytes: int = 2_048
     """RFC 5321 wants 512, DSN parameters and long addresses some 1,500 (RFC 3461 section 5.4)."""
     content_line_bytes: int = 65_536

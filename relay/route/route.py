@@ -12,6 +12,7 @@ from msgspec import Struct
 from relay.budget.limit import Limit
 from relay.m365.preset import Kind
 from relay.message.uncertain import Then, Uncertain
+from relay.route.hours import Hours
 from relay.route.match import Match
 from relay.route.oauth import OAuth
 
@@ -137,10 +138,16 @@ class Route:
     retry_first_s: float = 60.0
     retry_factor: float = 2.0
     retry_max_s: float = 3600.0
+    retry_steps_s: tuple[float, ...] = ()
+    """The pauses themselves, instead of these three; the last one is repeated."""
     limits: tuple[Limit, ...] = ()
     """What the next hop allows in a time, without keys: `relay.route.tariff` says who is counted."""
     expire_s: float = 432_000.0
     """Age at which a mail that is still deferred has failed: 5 days (RFC 5321 section 4.5.4.1)."""
+    waiting_ages: bool = False
+    """Whether the time counts for which a mail only waits: for a limit, for what has stopped, for its turn."""
+    hours: tuple[Hours, ...] = ()
+    """At which times mail goes; a mail that none of these concerns goes at any."""
 
     @property
     def logins(self) -> tuple[Login, ...]:

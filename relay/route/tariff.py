@@ -8,8 +8,10 @@ same name.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
 
-from relay.budget.limit import DAY_S, Charge, Limit, Place, Scope, Unit
+from relay.budget.limit import DAY_S, Charge, Limit, Place, Scope, Unit, stricter
 from relay.budget.row import MAX_KEY_BYTES
 from relay.m365.preset import Kind
 from relay.route.route import Login, Route
@@ -18,6 +20,8 @@ from relay.route.tenant import Tenant
 TENANT_KEY = "tenant"
 MX_KEY = "mx"
 """Our address as Microsoft's MX hosts see it; where somebody logs in, the address of a route is its own."""
+RAMP_SHOWN = 4
+"""Days of a ramp that are named."""
 _APART = frozenset({Kind.HIGH_VOLUME, Kind.COMMUNICATION})
 _AT_MX = frozenset({Kind.CONNECTOR, Kind.DIRECT})
 _OF_A_MAIL = frozenset({Scope.CLIENT, Scope.RECIPIENT})
@@ -30,13 +34,10 @@ def limits_in_force(routes: Iterable[Route]) -> tuple[Limit, ...]:
     for route in routes:
         for row in route.limits:
             for key in _keys(row.scope, route):
-                limit = Limit(
-                    row.scope, row.unit, row.count, row.window_s, row.since_midnight, key, row.least
-                )
+                limit = replace(row, key=key)
                 same = (row.scope, row.unit, row.window_s, row.since_midnight, key)
                 known = smallest.get(same)
-                if known is None or row.count < known.count:
-                    smallest[same] = limit
+                smallest[same] = limit if known is None else stricter(known, limit)
     return tuple(smallest.values())
 
 
@@ -116,6 +117,11 @@ def describe(limit: Limit) -> str:
     time = "a day (UTC)" if limit.since_midnight else f"{limit.window_s} s"
     if limit.window_s == DAY_S and not limit.since_midnight:
         time = "24 h"
+    if limit.ramp:
+        start = date(1970, 1, 1) + timedelta(days=limit.ramp_day)
+        numbers = ", ".join(str(each) for each in limit.ramp[:RAMP_SHOWN])
+        more = ", …" if len(limit.ramp) > RAMP_SHOWN else ""
+        return f"{numbers}{more} {unit} {time} from {start} on {whose}"
     return f"{limit.count} {unit} in {time} {whose}"
 
 

@@ -74,6 +74,10 @@ class RecipientState(Struct, frozen=True, array_like=True):
     """Seconds since the epoch; 0 is at once."""
     reply: str = ""
     """The last reply or trouble, as text for people."""
+    aged_s: float = 0.0
+    """Age that counted up to `as_of` (relay.deliver.age)."""
+    as_of: float = 0.0
+    """When this was recorded, seconds since the epoch; 0: nothing was tried yet, or an earlier version recorded it."""
     sent_at: float = 0.0
     """Of one that is uncertain: when its reply was given up, seconds since the epoch; all recipients of one
     transaction have the same. Of others 0."""

@@ -254,6 +254,7 @@ class _QueuedOnly(Struct, array_like=True, gc=False):
     priority: Priority = Priority.NORMAL
     campaign: str = ""
     not_before: float = 0.0
+    deadline: float = 0.0
 
 
 class EntryReader:
@@ -314,6 +315,7 @@ class EntryReader:
             head.message_id,
             head.account,
             tuple([recipient.address for recipient in head.recipients]),
+            head.deadline,
         )
 
 

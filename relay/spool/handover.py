@@ -43,6 +43,8 @@ class Queued(Struct, frozen=True, array_like=True):
     """This and what follows is for the history."""
     account: str = ""
     recipients: tuple[bytes, ...] = ()
+    deadline: float = 0.0
+    """Seconds since the epoch; 0: none of its own."""
 
     @classmethod
     def of(cls, envelope: Envelope, routes: tuple[str, ...] | None = None) -> "Queued":
@@ -62,6 +64,7 @@ class Queued(Struct, frozen=True, array_like=True):
             envelope.message_id,
             envelope.account,
             tuple([recipient.address for recipient in envelope.recipients]),
+            envelope.deadline,
         )
 
 

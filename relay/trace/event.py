@@ -89,6 +89,8 @@ class Accepted(_Event, frozen=True):
     """Why From could not be rewritten although a rule speaks of the sender."""
     account: str | UnsetType = UNSET
     """Name of the client that sent it, where it has one."""
+    not_before: float | UnsetType = UNSET
+    deadline: float | UnsetType = UNSET
     level: Level = "info"
 
 
@@ -173,7 +175,8 @@ class MailQueued(_Event, frozen=True):
     priority: str
     campaign: str
     received_at: float
-    """Seconds since the epoch."""
+    """Seconds since the epoch, as `not_before`."""
+    not_before: float = 0.0
     level: Level = "debug"
 
 
@@ -573,15 +576,17 @@ class QueueDepth(_Event, frozen=True):
 
     ready: int
     deferred: int
+    """Those that their senders do not want to leave yet (`postponed`) among them."""
     held: int
     connections: int
     oldest_seconds: float
     throttled: int = 0
-    """Lanes in which mail waits for a limit."""
+    """Lanes in which mail waits for a limit, or for its hours."""
     stopped: int = 0
     """Mailboxes, routes, hosts and the like that have stopped for a trouble."""
     suspended: int = 0
     """Routes, mailboxes, campaigns and domains that somebody has stopped."""
+    postponed: int = 0
     level: Level = "debug"
 
 

@@ -91,10 +91,11 @@ HISTOGRAMS = {
 GAUGES = {
     "queue_ready": "Jobs that wait for a connection.",
     "queue_deferred": "Jobs that wait for their next attempt.",
+    "queue_postponed": "Jobs of these that their senders do not want to leave yet.",
     "queue_held": "Jobs kept until somebody decides.",
     "queue_oldest_seconds": "Age of the oldest job that waits.",
     "connections": "Connections to next hops that are open.",
-    "lanes_throttled": "Lanes in which mail waits for a limit.",
+    "lanes_throttled": "Lanes in which mail waits for a limit, or for its hours.",
     "breakers_open": "Mailboxes, routes, hosts and the like that have stopped for a trouble.",
     "suspensions": "Routes, mailboxes, campaigns and domains that somebody has suspended.",
     "history_rows": "Steps in the history.",

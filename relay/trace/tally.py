@@ -211,6 +211,7 @@ class Tally:
         gauges["lanes_throttled"] = event.throttled
         gauges["breakers_open"] = event.stopped
         gauges["suspensions"] = event.suspended
+        gauges["queue_postponed"] = event.postponed
 
     def _history_dropped(self, event: events.HistoryDropped) -> None:
         self._add("history_dropped", event.steps)

@@ -172,6 +172,22 @@ def test_the_queue_says_what_a_mail_is_worth_and_whose_it_was(shell: Shell) -> N
     assert (line["sender"], line["original_sender"]) == ("s@contoso.com", "p@local")
 
 
+def test_the_queue_says_when_a_mail_may_go(shell: Shell) -> None:
+    store = Store.open(SpoolOptions(path=shell.folder / "spool"))
+    now = time.time()
+    for id, not_before, deadline in ((7, now + 3_600, now + 7_200), (8, now - 3_600, 0.0)):
+        mail = Envelope(
+            id, b"s@c", (Recipient(b"b@c", "r"),), now, 5, 1, "::1", not_before=not_before, deadline=deadline
+        )
+        store.apply([Accept(mail, b"Hello")])
+    store.close()
+    shown = shell.run("queue", "list").stdout
+    assert shown.count("not before") == 1 and shown.count("until") == 1
+    first, second = (json.loads(line) for line in shell.run("queue", "list", "--json").stdout.splitlines())
+    assert (first["not_before"], first["deadline"]) == (now + 3_600, now + 7_200)
+    assert (second["not_before"], second["deadline"]) == (now - 3_600, None)
+
+
 @pytest.mark.parametrize(
     ("options", "found"), [(("--held",), [2]), (("--deferred",), [1]), (("--limit", "2"), [0, 1])]
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from relay.cli import patience, trace, trace_csv, trace_find, trace_words
-from relay.cli.moment import length, ms_of
+from relay.cli.moment import length, local, ms_of
 from relay.cli.report_html import page
 from relay.cli.report_show import bar, by_day
 from relay.cli.trace_follow import AcceptedLine, Follower
@@ -247,6 +247,14 @@ def test_many_recipients_with_one_answer_are_one_line(tmp_path: Path) -> None:
     [found] = telling.read()
     [(_, line, _)] = trace_words.steps(found)
     assert "r0@example.net, r1@example.net, r2@example.net and 47 more by" in line
+
+
+def test_what_is_not_to_leave_yet_is_told_with_its_moment(tmp_path: Path) -> None:
+    telling = Telling(tmp_path / "history.db")
+    telling.write(telling.queued(not_before=telling.clock.now() + 3_600))
+    [found] = telling.read()
+    [(_, line, _)] = trace_words.steps(found)
+    assert line == f"not to leave before {local(telling.clock.now() + 3_600)}: its sender wants it so"
 
 
 def test_those_who_follow_see_what_they_want_once_and_from_now_on(tmp_path: Path) -> None:

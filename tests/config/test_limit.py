@@ -1,13 +1,15 @@
 """`[[route.limit]]` and `[tenant]`: what the kinds bring, what is written instead, what is wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from relay.budget.limit import DAY_S, Limit, Scope, Unit
+from relay.budget.limit import DAY_S, LIFTED, Limit, Scope, Unit
 from relay.config.configuration import Configuration
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
+from relay.route.tariff import describe
 
 TEXT = """
 [relay]
@@ -186,3 +188,36 @@ def test_a_domain_that_is_none_is_a_problem(tmp_path: Path, domain: str) -> None
 def test_two_ways_to_say_the_tenants_limit_are_a_problem(tmp_path: Path) -> None:
     tenant = '[tenant]\ndomains = ["contoso.com"]\nlicences = 1\nexternal_recipients_per_day = 1'
     assert "exclude each other" in problem(tmp_path, "", tenant)
+
+
+RAMP = 'of = "messages"\nramp = [200, 500]\nramp_start = 2026-12-01\n'
+
+
+def test_a_ramp_is_of_days_and_lifted_in_the_end_or_followed_by_a_count(tmp_path: Path) -> None:
+    day = 20_788
+    lifted = Limit(Scope.ROUTE, Unit.MESSAGES, LIFTED, DAY_S, True, ramp=(200, 500), ramp_day=day)
+    assert limits(tmp_path, row(RAMP)) == (lifted,)
+    assert limits(tmp_path, row(RAMP + "since_midnight = true")) == (lifted,)
+    assert limits(tmp_path, row(RAMP + "count = 500")) == (replace(lifted, count=500),)
+    assert "200, 500 messages a day (UTC) from 2026-12-01 on of the route" in describe(lifted)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("ramp_start = 2026-12-01", ""), "ramp_start: is missing"),
+        (("ramp = [200, 500]", "count = 1\nsince_midnight = true"), "ramp_start: goes with ramp"),
+        (("[200, 500]", "[500, 200]"), "ramp: must not fall"),
+        (("[200, 500]", "[]"), "ramp: must not be empty"),
+        (("[200, 500]", "[0, 200]"), "ramp[0]: must be at least 1"),
+        (("2026-12-01", '"2026-12-01"'), "ramp_start: write a date without quotes"),
+        (("messages", "bytes"), "of: has no ramp"),
+        (("messages", "connections"), "of: has no ramp"),
+        (("ramp =", "count = 499\nramp ="), "count: is what holds after the ramp"),
+        (("ramp =", 'per = "1h"\nramp ='), "per: and since_midnight exclude each other"),
+        (("ramp =", "count = 900\nleast = 2\nramp ="), "least: and ramp exclude each other"),
+        (("ramp = [200, 500]\nramp_start = 2026-12-01", 'per = "1m"'), "count: is missing"),
+    ],
+)
+def test_a_ramp_that_means_nothing_is_told(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+    assert f"route[0].limit[0].{words}" in problem(tmp_path, row(RAMP.replace(*change)))

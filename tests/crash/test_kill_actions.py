@@ -63,7 +63,9 @@ tls = "none"
 recipients = ["parked.test"]
 """
 
-IN_DOUBT = RecipientState(Status.UNCERTAIN, 1, 0.0, "451 4.4.2 no reply: reset", 1_800_000_000.0, "parked")
+IN_DOUBT = RecipientState(
+    Status.UNCERTAIN, 1, 0.0, "451 4.4.2 no reply: reset", sent_at=1_800_000_000.0, sent_by="parked"
+)
 Is = Callable[[Mail], bool]
 
 

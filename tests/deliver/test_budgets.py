@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.budget.limit import DAY_S, Limit, Scope, Unit
+from relay.budget.limit import DAY_S, LIFTED, Limit, Scope, Unit
 from relay.budget.row import OPEN, number
 from relay.deliver.settlement import Committer as Submits
 from relay.errors import SpoolError
@@ -359,3 +359,29 @@ async def test_a_row_nobody_can_have_written_is_as_good_as_damaged(tmp_path: Pat
         await relay.send()
         await quiet(relay)
         assert len(relay.told(RecordQuarantined)) == 2 and sink.mails == []
+
+
+@in_loop
+async def test_a_ramp_lets_each_day_its_number_go_over_restarts_and_is_lifted(tmp_path: Path) -> None:
+    day = 20_833
+    clock, store = FakeClock(day * DAY_S + 43_200.0), MemoryStore(SpoolOptions(tmp_path))
+    ramp = Limit(Scope.ROUTE, Unit.MESSAGES, LIFTED, DAY_S, True, ramp=(2, 3), ramp_day=day)
+    async with Sink() as sink:
+        # At noon, six in the evening, midnight to the second, and again; the next process begins at noon.
+        for expected in ((2, 2, 5), (5, 5, 12)):
+            timers = Timers(clock)
+            async with relaying(
+                tmp_path, limited(sink.port, ramp), clock=clock, store=store, later=timers
+            ) as relay:
+                if not sink.mails:
+                    await relay.hint(*[relay.accept() for _ in range(12)])
+                for count, wait_s in zip(expected, (21_600, 21_599, 0), strict=True):
+                    await sink.received(count)
+                    await quiet(relay)
+                    assert len(sink.mails) == count
+                    timers.pass_by(wait_s)
+                    await quiet(relay)
+                    assert len(sink.mails) == count
+                    if wait_s == 21_599:
+                        timers.pass_by(1.1)
+            clock.advance(43_199.9)

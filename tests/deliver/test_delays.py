@@ -114,12 +114,24 @@ async def test_the_last_answer_is_in_the_notice_and_only_who_waits(tmp_path: Pat
         assert b"Diagnostic-Code: smtp; 450 4.2.1 busy" in notice
 
 
+@in_loop
+async def test_a_notice_says_no_later_time_than_the_mails_own_deadline(tmp_path: Path) -> None:
+    async with bench(tmp_path) as at:
+        at.accept(deadline=at.clock.now() + 6 * HOUR)
+        at.clock.advance(5 * HOUR)
+        await at.delays().sweep()
+        [notice] = at.notices()
+        # The clock begins at 2027-01-15 08:00 UTC.
+        assert b"Will-Retry-Until: Fri, 15 Jan 2027 14:00:00 +0000" in notice
+
+
 SILENT: dict[str, dict[str, object]] = {
     "bulk": {"priority": Priority.BULK},
     "null sender": {"sender": b""},
     "not wanted": {"recipients": (Recipient(b"b@c.test", "out", b"FAILURE"),)},
     "not to be sent before": {"not_before": 1_800_000_000.0 + 9 * HOUR},
     "too old": {"received_at": 1_800_000_000.0 - OUT.expire_s},
+    "past its own deadline": {"deadline": 1_800_000_000.0 + 4.5 * HOUR},
     "of no such route": {"recipients": (Recipient(b"b@c.test", "gone"),)},
 }
 

@@ -103,7 +103,7 @@ async def asking(
         def before(relay: Relaying) -> None:
             mail = relay.accept(*(recipients or ("b@c.test",)), message_id=message_id, uncertain=uncertain)
             state = RecipientState(
-                Status.UNCERTAIN, 1, 0.0, "451 4.4.2 no reply: reset", sent_at, "smarthost"
+                Status.UNCERTAIN, 1, 0.0, "451 4.4.2 no reply: reset", sent_at=sent_at, sent_by="smarthost"
             )
             relay.store.apply([Record(mail.id, (state,) * len(recipients or ("b@c.test",)))])
             ids.append(mail.id)

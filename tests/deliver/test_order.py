@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.deliver.age import counted_s
 from relay.deliver.order import (
     Cancel,
     Hold,
@@ -104,3 +105,28 @@ def test_an_order_touches_nobody_else_and_nothing_the_second_time(
 def test_orders_have_the_words_of_their_commands() -> None:
     assert [word(order) for order in (Hold(by=BY), Rebind(by=BY, route="b"))] == ["hold", "rebind"]
     assert word(Prioritize(by=BY, priority=Priority.HIGH)) == "priority"
+
+
+def test_a_pause_that_an_order_cuts_short_has_counted_until_then() -> None:
+    put_off = RecipientState(Status.QUEUED, 2, 1_000.0, "450 later", 50.0, 400.0)
+    base, now = 100.0, 700.0
+    for order in (
+        Retry(by="fritz", at=now),
+        Rebind(by="fritz", route="other", at=now),
+        Hold(by="fritz", at=now),
+    ):
+        states = [put_off]
+        assert carry_out(order, states, [0]) == 1
+        assert counted_s(states[0], base, now, lambda since, until: 0.0) == 350.0
+        # It is ready, or held, from then on.
+        assert counted_s(states[0], base, now + 9_000, lambda since, until: 0.0) == 350.0
+    released = [put_off]
+    carry_out(Hold(by="fritz", at=now), released, [0])
+    carry_out(Release(by="fritz", at=now + 500), released, [0])
+    assert (released[0].attempts, released[0].next_attempt) == (0, 0.0)
+    assert counted_s(released[0], base, now + 9_000, lambda since, until: 0.0) == 350.0
+
+
+def test_a_retry_of_what_is_due_already_changes_nothing() -> None:
+    states = [RecipientState(Status.QUEUED, 2, 600.0, "450 later", 50.0, 400.0)]
+    assert carry_out(Retry(by="fritz", at=700.0), states, [0]) == 0

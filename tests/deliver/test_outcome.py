@@ -70,7 +70,7 @@ def test_too_many_recipients_beside_accepted_ones_means_again(reply: Reply) -> N
 
 def entered(reply: Reply, *, is_expired: bool = False) -> RecipientState:
     states = [RecipientState(), RecipientState(Status.DELIVERED, 1, 0.0, "250 before")]
-    judge(states, [0], [reply], attempts=3, again_at=lambda row: 99.0, is_expired=is_expired)
+    judge(states, [0], [reply], attempts=3, again_at=lambda row: 99.0, is_expired=lambda index: is_expired)
     assert states[1].reply == "250 before", "not meant this time"
     return states[0]
 
@@ -87,7 +87,9 @@ def test_what_a_reply_means_is_entered_into_the_states() -> None:
 def test_a_fault_leaves_the_state_alone() -> None:
     states = [RecipientState()]
     reply = Reply(530, "5.7.0", "log in first")
-    outcome = judge(states, [0], [reply], attempts=1, again_at=lambda row: 9.0, is_expired=False)
+    outcome = judge(
+        states, [0], [reply], attempts=1, again_at=lambda row: 9.0, is_expired=lambda index: False
+    )
     assert (
         states == [RecipientState()]
         and [trouble.reply for trouble in outcome.troubles] == [reply]
@@ -99,7 +101,9 @@ def test_a_suspicion_is_told_and_the_mail_waits_by_itself() -> None:
     reply = Reply(550, "5.7.64", "TenantAttribution; Relay Access Denied SMTP")
     assert entered(reply) == RecipientState(Status.QUEUED, 3, 99.0, str(reply))
     assert entered(reply, is_expired=True) == RecipientState(Status.HELD, 3, 0.0, str(reply))
-    outcome = judge([RecipientState()], [0], [reply], attempts=1, again_at=lambda row: 9.0, is_expired=False)
+    outcome = judge(
+        [RecipientState()], [0], [reply], attempts=1, again_at=lambda row: 9.0, is_expired=lambda index: False
+    )
     assert (
         outcome.suspicion is not None
         and outcome.suspicion.reply == reply

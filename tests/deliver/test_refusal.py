@@ -18,7 +18,9 @@ async def test_a_permanent_refusal_is_held_with_its_reply(tmp_path: Path) -> Non
             mail = await relay.send()
             await relay.until(lambda: relay.store.state(mail.id))
             [state] = relay.store.state(mail.id) or ()
-            assert state == RecipientState(Status.HELD, 1, 0.0, "550 5.1.1 No such user")
+            assert state == RecipientState(
+                Status.HELD, 1, 0.0, "550 5.1.1 No such user", state.aged_s, state.as_of
+            )
             assert relay.told(trace.Held)[0].reply == "550 5.1.1 No such user"
             await relay.until(lambda: any(d.held == 1 for d in relay.told(trace.QueueDepth)))
 
@@ -46,7 +48,7 @@ async def test_each_recipient_has_its_own_end(tmp_path: Path) -> None:
 @in_loop
 async def test_an_old_mail_is_held_instead_of_deferred(tmp_path: Path) -> None:
     async with Sink(Script(replies={b".": b"451 4.3.0 Never mind"})) as sink:
-        async with relaying(tmp_path, route_to(sink.port, expire_s=3600)) as relay:
+        async with relaying(tmp_path, route_to(sink.port, expire_s=3600, waiting_ages=True)) as relay:
             mail = await relay.send(age_s=4000)
             await relay.until(lambda: states(relay, mail.id) == [Status.HELD])
             assert not relay.told(trace.Deferred)

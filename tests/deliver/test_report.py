@@ -187,7 +187,8 @@ async def test_what_the_administrator_must_look_at_is_held(tmp_path: Path, reply
 @in_loop
 async def test_a_mail_that_is_too_old_has_failed(tmp_path: Path) -> None:
     async with Sink(Script(once={b".": b"451 4.3.0 Never mind"})) as sink:
-        async with relaying(tmp_path, route_to(sink.port, expire_s=3600), report=OPTIONS) as relay:
+        route = route_to(sink.port, expire_s=3600, waiting_ages=True)
+        async with relaying(tmp_path, route, report=OPTIONS) as relay:
             await relay.send(age_s=4000)
             [report] = [mail for mail in await sink.received(1) if mail.mail.startswith(b"MAIL FROM:<>")]
             [told] = groups(report)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from relay.message.edit import apply
 from relay.message.header import Header
+from relay.message.moment import Moment
 from relay.message.own_field import (
     MAX_CAMPAIGN,
     MAX_KEY,
@@ -46,6 +47,8 @@ def without(content: bytes) -> bytes:
         (b"X-Relay-Uncertain: HOLD", Wishes(uncertain=Uncertain.HOLD)),
         (b"x-relay-idempotency-key: 8e03978e-40d5-43dd", Wishes(idempotency_key="8e03978e-40d5-43dd")),
         (b"X-Relay-Idempotency-Key: " + b"~" * MAX_KEY, Wishes(idempotency_key="~" * MAX_KEY)),
+        (b"X-Relay-Not-Before: 2h", Wishes(not_before=Moment(7200.0, is_relative=True))),
+        (b"X-Relay-Deadline: 2026-11-26T18:00:00Z", Wishes(deadline=Moment(1_795_716_000.0))),
         (b"X-Relay-Tomorrow: anything \xff", NOTHING),
         (b"X-Relay-: x", NOTHING),
         (b"X-Relay: x", NOTHING),
@@ -75,6 +78,8 @@ def test_all_of_them_together() -> None:
         (b"X-Relay-Campaign: a\tb", ("X-Relay-Campaign", "a?b")),
         (b"X-Relay-Campaign: " + b"x" * (MAX_CAMPAIGN + 1), ("X-Relay-Campaign", "xxx...")),
         (b"X-Relay-Uncertain: maybe", ("X-Relay-Uncertain", "retry, hold or ask")),
+        (b"X-Relay-Not-Before: tomorrow", ("X-Relay-Not-Before", '"2h"', '"tomorrow"')),
+        (b"X-Relay-Deadline: 2026-11-26T18:00:00", ("X-Relay-Deadline", "offset")),
     ],
 )
 def test_a_value_that_means_nothing_is_told_with_what_is_allowed(

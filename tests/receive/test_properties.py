@@ -276,3 +276,41 @@ def test_what_is_cut_makes_no_mail_too_large_for_its_record() -> None:
     body = (b"x" * 998 + b"\r\n") * 300
     sent = send(start + body, sender=b"<p@local>", rewrites=(REWRITE,))
     assert sent.content.endswith(b"Hello\r\n" + body) and b"X-Relay-" not in sent.content
+
+
+def test_when_a_mail_may_go_comes_to_envelope_hint_and_log_and_leaves_the_mail() -> None:
+    sent = send(with_fields(b"X-Relay-Not-Before: 1h", b"x-relay-deadline: 1d 2h"))
+    assert without_own_fields(sent.content) == MAIL
+    mail, (queued,), (event,) = sent.envelope, sent.queued, sent.accepted
+    assert mail.not_before == mail.received_at + 3_600
+    assert mail.deadline == mail.received_at + 93_600
+    assert (queued.not_before, queued.deadline) == (mail.not_before, mail.deadline)
+    assert (event.not_before, event.deadline) == (mail.not_before, mail.deadline)
+    plain = send()
+    assert (plain.envelope.not_before, plain.envelope.deadline) == (0.0, 0.0)
+    assert plain.accepted[0].not_before is plain.accepted[0].deadline is UNSET
+
+
+@pytest.mark.parametrize(
+    ("field", "reply"),
+    [
+        (
+            b"X-Relay-Deadline: Thu, 26 Nov 2020 18:00:00 +0100",
+            b"550 5.4.7 X-Relay-Deadline has passed already\r\n",
+        ),
+        (b"X-Relay-Deadline: 400d", b"550 5.6.0 X-Relay-Deadline may be 366 days ahead at most\r\n"),
+        (b"X-Relay-Not-Before: 31d", b"550 5.6.0 X-Relay-Not-Before may be 30 days ahead at most\r\n"),
+    ],
+)
+def test_a_moment_that_cannot_be_kept_refuses_the_mail_and_nothing_is_kept(
+    field: bytes, reply: bytes
+) -> None:
+    for body in (b"", b"A line of text\r\n" * 60_000):
+        sent = send(with_fields(field) + body)
+        assert sent.replies[-1] == reply
+        assert (sent.mails, sent.left, sent.accepted) == ([], (0, 0), [])
+
+
+def test_moments_that_contradict_each_other_refuse_it_too() -> None:
+    sent = send(with_fields(b"X-Relay-Not-Before: 2h", b"X-Relay-Deadline: 2h"))
+    assert sent.replies[-1].startswith(b"550 5.6.0 X-Relay-Deadline must be later than X-Relay-Not-Before")

@@ -99,3 +99,22 @@ def test_states_come_back() -> None:
 def test_keys_sort_as_ids_and_indices_do() -> None:
     pairs = [(id, index) for id in (0, 1, 255, 256, 2**63, MAX_SLOTS << 40) for index in (0, 1, 256, 2**20)]
     assert sorted(pairs, key=lambda pair: content_key(*pair)) == sorted(pairs)
+
+
+def test_what_an_earlier_version_kept_is_read_as_it_was() -> None:
+    key = mail_key(7)
+    state = seal(key, msgspec.msgpack.encode([[0, 3, 99.0, "450 later"], [1, 1, 0.0, "250 ok"]]))
+    assert unseal_state(key, state) == (
+        RecipientState(Status.QUEUED, 3, 99.0, "450 later"),
+        RecipientState(Status.DELIVERED, 1, 0.0, "250 ok"),
+    )
+    before_deadlines = [7, b"a@b", [[b"c@d", "r"]], 1_800_000_000.0, 10, 1, "127.0.0.1"]
+    record = seal(key, msgspec.msgpack.encode(before_deadlines))
+    assert unseal_envelope(key, record).deadline == 0.0
+    assert EntryReader().queued(key, record).deadline == 0.0
+
+
+def test_a_deadline_comes_to_the_queue_by_a_scan_too() -> None:
+    mail = msgspec.structs.replace(envelope(7), not_before=1.5, deadline=2.5)
+    queued = EntryReader().queued(mail_key(7), seal_envelope(mail_key(7), mail))
+    assert (queued.not_before, queued.deadline) == (1.5, 2.5)

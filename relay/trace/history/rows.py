@@ -35,6 +35,8 @@ AFTER = {
     "not arrived": State.WAITING,
 }
 """Where recipients stand after an order; others change nothing of that."""
+POSTPONED = "X-Relay-Not-Before"
+"""What a step of that kind says besides its moment."""
 OF_RECIPIENTS = frozenset([events.MailQueued, events.Steered, *STATES])
 """Kinds that become a row for each recipient."""
 WANTED = frozenset([*OF_RECIPIENTS, events.Uncertain, events.Spilled, events.Reported])
@@ -135,6 +137,12 @@ def _queued(rows: Rows, ms: int, event: events.MailQueued, kept: Callable[[str],
         person = kept(address)
         rows.people.add(person)
         rows.waiting.append((id, person, State.WAITING, ms))
+    if event.not_before > event.received_at:
+        moment = int(event.not_before * 1000)
+        rows.names.add("")
+        rows.steps.append(
+            (id, None, ms, State.POSTPONED, "", "", "", "", None, None, POSTPONED, None, moment, "")
+        )
 
 
 def _outcome(rows: Rows, ms: int, event: Outcome, privacy: Privacy) -> None:

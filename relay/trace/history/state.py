@@ -24,6 +24,8 @@ class State(IntEnum):
     """By such an order."""
     EXPIRED = 16
     """A step only: it failed because it had become too old; the recipient stands as failed."""
+    POSTPONED = 20
+    """A step only: its sender does not want it to leave yet."""
 
     @property
     def word(self) -> str:

@@ -388,3 +388,12 @@ def test_size_and_rows_are_told(telling: Telling) -> None:
     [event] = telling.of(events.HistorySize)
     assert isinstance(event, events.HistorySize)
     assert event.rows == 10 and 50_000 < event.size < 1_000_000
+
+
+def test_a_mail_that_is_not_to_leave_yet_says_so_as_its_first_step(telling: Telling) -> None:
+    came = telling.clock.now()
+    telling.write(telling.queued(not_before=came + 3_600), telling.queued(not_before=came - 1))
+    waits, goes = telling.read()
+    [step] = waits.steps if waits.steps else goes.steps
+    assert (step.event, step.recipient, step.next_attempt) == ("postponed", None, came + 3_600)
+    assert [] in (waits.steps, goes.steps)
