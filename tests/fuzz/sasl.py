@@ -1,10 +1,16 @@
 """No line of AUTH raises, proves a name that nobody has, or gets more than one reply of printable ASCII.
 
-The first line is what follows AUTH; the others are answers to challenges.
+The first line is what follows AUTH; the others are answers to challenges. A token is one word of ASCII
+that stands in what was said, and of one that nobody has signed nothing is believed.
 """
 
+from base64 import b64decode
+
+from relay.identity.bearer import peek
+from relay.smtp import bearer
 from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import NAME_MAX_BYTES, Login, begin, go_on
+from tests.fakes.tokens import verifier
 from tests.fuzz.talk import Doors
 
 STEPS_MAX = 4
@@ -22,7 +28,11 @@ def check(data: bytes) -> None:
         step = go_on(dialogue, line)
     if isinstance(step, Login):
         assert not step.is_proved
-        assert len(step.password) <= NAME_MAX_BYTES and len(step.username) <= NAME_MAX_BYTES
+        assert len(step.username) <= NAME_MAX_BYTES
+        if step.mechanism in bearer.NAMES:
+            _check_token(step.password, first.partition(b" ")[2] or lines[0])
+        else:
+            assert len(step.password) <= NAME_MAX_BYTES
         assert len(step.password) < 8 or step.password.decode("latin-1") not in repr(step).replace(
             repr(step.username), ""
         )
@@ -30,3 +40,11 @@ def check(data: bytes) -> None:
         wire = step.encode()
         assert wire.endswith(b"\r\n") and wire[:-2].isascii() and wire[:-2].decode().isprintable()
         assert step.code == 334 or step.is_permanent
+
+
+def _check_token(token: bytes, said: bytes) -> None:
+    assert token in b64decode(said) and not set(token) - set(range(0x21, 0x7F))
+    seen = peek(token)
+    assert seen is None or (token.count(b".") == 2 and len(seen.key_id) <= 256)
+    # The key is none that has signed anything.
+    assert verifier().payload(token) is None

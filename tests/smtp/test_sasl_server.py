@@ -18,7 +18,7 @@ from tests.scram_client import Scram
 class Doorkeeper:
     """One for whom "sesame" is everybody's password."""
 
-    mechanisms = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
+    mechanisms: Sequence[str] = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
 
     def verifiers(self, username: str) -> Sequence[Verifier]:
         return (verifier_of("sesame", b"salt of 16 bytes"),)
