@@ -7,12 +7,11 @@ is over that grows with each failure: meanwhile all get its last answer.
 """
 
 import asyncio
-import contextlib
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from relay.clock import Clock
+from relay.identity import blocking
 from relay.identity.access import AccessToken, Fetched, TokenRefused
 from relay.queue.retry import delay
 from relay.route.oauth import Application, OAuth
@@ -118,31 +117,7 @@ class TokenCache:
             self._record(trace.TokenFailed(str(slot.application), str(error), level))
 
     async def _in_thread(self, application: Application) -> Fetched:
-        """The blocking fetch, in a thread that keeps neither the loop nor the process's end waiting."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Fetched] = loop.create_future()
-
-        def settle(result: Fetched | Exception) -> None:
-            if done.done():
-                return
-            if isinstance(result, Exception):
-                done.set_exception(result)
-            else:
-                done.set_result(result)
-
-        def work() -> None:
-            result: Fetched | Exception
-            try:
-                result = self._fetch(application)
-            except Exception as error:  # In a thread nobody else would hear of it.
-                result = error
-            # The loop may be gone by now, and with it whoever asked.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(settle, result)
-
-        threading.Thread(target=work, name="token", daemon=True).start()
         try:
-            async with asyncio.timeout(WAIT_S):
-                return await done
+            return await blocking.call(lambda: self._fetch(application), WAIT_S, "token")
         except TimeoutError:
             raise TokenRefused(f"no answer within {WAIT_S:g} seconds", is_fault=False) from None

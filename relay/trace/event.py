@@ -17,6 +17,7 @@ from relay.trace.learning_event import LearningBegan as LearningBegan
 from relay.trace.learning_event import LearningEnded as LearningEnded
 from relay.trace.learning_event import SeenDropped as SeenDropped
 from relay.trace.learning_event import SeenTrouble as SeenTrouble
+from relay.trace.signing_keys_event import SigningKeysRead
 from relay.trace.webhook_event import (
     WebhookFailed,
     WebhookGap,
@@ -106,6 +107,8 @@ class LoginFailed(_Event, frozen=True):
     """As given, in printable characters and cut."""
     mechanism: str
     reason: str
+    about: str | UnsetType = UNSET
+    """Whose a token is, once its signature has been verified."""
     level: Level = "warning"
 
 
@@ -812,6 +815,7 @@ Event = (
     | WebhookMoved
     | WebhookTrouble
     | WebhookLag
+    | SigningKeysRead
 )
 
 Record = Callable[[Event], None]
