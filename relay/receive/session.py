@@ -26,7 +26,7 @@ from relay.receive.common import Common
 from relay.receive.incoming import Incoming
 from relay.receive.options import Auth, ListenerOptions, ListenerTls
 from relay.receive.rewrite import Rule
-from relay.receive.verdict import WELCOME, Granted, Verdict, login_event
+from relay.receive.verdict import WELCOME, Granted, Verdict, braked_name, login_event
 from relay.receive.visitor import Access, Visitor
 from relay.route.table import Possible
 from relay.smtp.command import MailCommand, RcptCommand
@@ -307,13 +307,14 @@ class Session(asyncio.BufferedProtocol):
         common, client, now = self._common, self._client, self._common.now
         self._active_at = now
         common.record(login_event(event, verdict, client, self._listener.options.name))
+        name = braked_name(event, client)
         if isinstance(verdict, Granted):
             self._visitor.logged_in(verdict.client, event.mechanism)
-            self._answer(WELCOME, common.brakes.login_succeeded(client, event.username, now))
+            self._answer(WELCOME, common.brakes.login_succeeded(client, name, now))
         elif verdict.reply.is_transient:
             self._server.answer(verdict.reply)
         else:
-            brake = common.brakes.login_failed(client, event.username, event.password, now)
+            brake = common.brakes.login_failed(client, name, event.password, now)
             self._answer(verdict.reply, brake)
             common.seen.login_failed(self._visitor.who, self._origin.tls, event, verdict)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec import UNSET, Struct
 
 from relay.identity.client import Client
+from relay.smtp import bearer
 from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import WRONG, Login
 from relay.trace.event import Level, LoginFailed, LoginSucceeded
@@ -33,6 +34,12 @@ class Refused(Struct, frozen=True):
 
 Verdict = Granted | Refused
 Done = Callable[[Verdict], None]
+
+
+def braked_name(login: Login, address: str) -> str:
+    """By which name a login counts for the brakes. A token cannot be guessed, and its name is mostly left out: many
+    addresses that fail without one must not slow down all others without one, so it counts for its address."""
+    return address if login.mechanism in bearer.NAMES else login.username
 
 
 def login_event(login: Login, verdict: Verdict, address: str, listener: str) -> LoginSucceeded | LoginFailed:

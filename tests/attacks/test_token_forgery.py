@@ -15,16 +15,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from relay.clock import Clock
 from relay.identity.access import TokenRefused
 from relay.identity.bearer import Inbound, Issuers
 from relay.identity.client import Clients
 from relay.receive.brake_options import BrakeOptions
 from relay.receive.options import Auth, Limits, ListenerOptions, ListenerTls
 from relay.smtp.bearer import LINE_MAX_BYTES
+from relay.smtp.server import Phase
 from relay.tls import ServerContext, server_context
 from relay.trace.event import CommandRefused, LoginFailed, LoginSucceeded
 from tests.fakes.certificate import Authority
 from tests.fakes.clients import ERP, SEED
+from tests.fakes.clock import FakeClock
 from tests.fakes.tokens import (
     AUDIENCE,
     BOB,
@@ -84,7 +87,11 @@ class Entra:
 
 @asynccontextmanager
 async def door(
-    keys: Keys, entra: Entra | None = None, brakes: BrakeOptions = FREE, limits: Limits | None = None
+    keys: Keys,
+    entra: Entra | None = None,
+    brakes: BrakeOptions = FREE,
+    limits: Limits | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[House]:
     async with house(
         listener=LISTENER,
@@ -94,6 +101,7 @@ async def door(
         fetch=entra or Entra(),
         brakes=brakes,
         limits=limits,
+        clock=clock,
     ) as h:
         yield h
 
@@ -329,6 +337,45 @@ def test_an_application_whose_token_ran_out_shuts_out_nobody(keys: Keys) -> None
             assert {await try_with(wire, old) for _ in range(12)} == {REFUSED}
             assert (await try_with(wire, oauthbearer(token(fresh())))).startswith(b"235 ")
             assert any(isinstance(event, LoginSucceeded) for event in h.events)
+            await wire.close()
+
+    run(main)
+
+
+def test_many_addresses_that_fail_without_a_name_slow_down_nobody_else(keys: Keys) -> None:
+    async def main() -> None:
+        async with door(
+            keys, brakes=BrakeOptions(login_failures=1_000, name_failures=2, delay_max_s=0.001)
+        ) as h:
+            wire = await greeted(h, keys)
+            for number in range(4):
+                assert await try_with(wire, oauthbearer(token(fresh(aud=str(number))))) == REFUSED
+            brakes, now = h.receiver._common.brakes, h.receiver._common.now
+            assert brakes.login_succeeded("192.0.2.9", "", now).delay_s == 0
+            await wire.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_initial", [True, False])
+def test_a_token_that_comes_a_byte_now_and_then_loses_its_place(is_initial: bool, keys: Keys) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with door(keys, clock=clock) as h:
+            wire = await greeted(h, keys)
+            # More than a session's own buffer holds: its beginning is kept elsewhere.
+            wire.writer.write((b"AUTH XOAUTH2 " if is_initial else b"AUTH XOAUTH2\r\n") + b"A" * 5_000)
+            (session,) = h.receiver._common.sessions
+            await until(lambda: len(session._server._begun) > 3_000)
+            for _ in range(2):
+                received = session._received
+                wire.writer.write(b"A")
+                await until(lambda: session._received > received)  # noqa: B023
+                clock.advance(295.0)
+                h.receiver.sweep()
+            # A byte now and then is no sign of life.
+            assert session._server.phase is Phase.CLOSED
+            assert (await wire.rest()).endswith(b"421 4.4.2 Nothing heard for too long\r\n")
             await wire.close()
 
     run(main)
