@@ -1,10 +1,11 @@
 """No line of AUTH raises, proves a name that nobody has, or gets more than one reply of printable ASCII.
 
-The first line is what follows AUTH; the others are answers to challenges. A token is one word of ASCII
+The first line is what follows AUTH; the others are answers to challenges. What begins with a tab is put into
+base64 here, for few mutations of it are base64 again. A token is one word of ASCII
 that stands in what was said, and of one that nobody has signed nothing is believed.
 """
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 
 from relay.identity.bearer import peek
 from relay.smtp import bearer
@@ -20,6 +21,8 @@ STEPS_MAX = 4
 def check(data: bytes) -> None:
     """One dialogue to its end."""
     first, *lines = data.split(b"\n")
+    mechanism, space, initial = first.partition(b" ")
+    first, lines = mechanism + space + _said(initial), [_said(line) for line in lines]
     dialogue, step = begin(first, Doors())
     for count, line in enumerate(lines):
         if not isinstance(step, Reply) or not step.is_intermediate:
@@ -40,6 +43,10 @@ def check(data: bytes) -> None:
         wire = step.encode()
         assert wire.endswith(b"\r\n") and wire[:-2].isascii() and wire[:-2].decode().isprintable()
         assert step.code == 334 or step.is_permanent
+
+
+def _said(line: bytes) -> bytes:
+    return b64encode(line[1:]) if line[:1] == b"\t" else line
 
 
 def _check_token(token: bytes, said: bytes) -> None:
