@@ -100,7 +100,7 @@ def rotate(name: str, config: Path | None, grace: str, *, as_json: bool) -> Exit
     with _edited(config, name, "rotate") as (content, configuration):
         client = _known(content, configuration, name)
         if client.username is None:
-            raise ConfigurationError(f"{name} does not log in, so it has no password")
+            raise ConfigurationError(f"{name} has no username, so it has no password")
         old = [
             word.model_copy(update={"until": min(until, word.until or until)})
             for word in client.passwords

@@ -69,7 +69,7 @@ class Client:
 
     name: str
     username: str = ""
-    """For AUTH; empty: it does not log in."""
+    """For AUTH; empty: it has no password."""
     passwords: tuple[Password, ...] = ()
     """The newest first."""
     certificates: tuple[str, ...] = ()

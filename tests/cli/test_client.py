@@ -85,7 +85,7 @@ def test_a_client_without_a_login_gets_no_password(shell: Shell) -> None:
         ("web.example.com",),
     )
     assert (client.policy.senders, client.policy.authors) == (None, ("*.example.com",))
-    assert "does not log in" in shell.run("rotate", "web", status=78)
+    assert "has no username" in shell.run("rotate", "web", status=78)
 
 
 def test_rotating_keeps_the_old_password_for_a_while(shell: Shell) -> None:
