@@ -163,6 +163,8 @@ class _Scram:
 
     def _first(self, data: bytes) -> Step:
         answer = self._server.first(data)
+        if len(self._server.username.encode()) > NAME_MAX_BYTES:
+            return MALFORMED
         self._next = self._final
         return _challenge(answer)
 

@@ -53,6 +53,17 @@ def test_nobody_acts_as_somebody_else() -> None:
     assert say(b"PLAIN " + coded(b"root\0tim\0tanstaaf")) == Login("PLAIN", "tim", b"")
 
 
+def test_a_name_has_its_bound_whatever_the_mechanism() -> None:
+    for name, is_taken in ((b"n" * 255, True), (b"n" * 256, False), ("ü" * 128, False)):
+        octets = name if isinstance(name, bytes) else name.encode()
+        for line in (
+            b"PLAIN " + coded(b"\0%b\0x" % octets),
+            b"SCRAM-SHA-256 " + coded(b"n,,n=%b,r=abc" % octets),
+        ):
+            step = say(line)
+            assert (step == sasl_server.MALFORMED) is not is_taken, (line, step)
+
+
 def test_login_asks_for_name_and_password() -> None:
     assert say(b"LOGIN") == Reply(334, "", "VXNlcm5hbWU6")
     assert say(b"LOGIN", coded(b"tim")) == Reply(334, "", "UGFzc3dvcmQ6")
