@@ -50,10 +50,11 @@ class Authentication:
         # RFC 7628 section 5: a token needs TLS. What knows no TLS knows no tokens.
         return names if is_tls else [name for name in names if name not in bearer.NAMES]
 
-    def line_bytes(self, otherwise: int, *, is_tls: bool) -> int:
-        """How long a line of a login may be; `otherwise` where no token may be in it."""
-        takes_tokens = is_tls and not bearer.NAMES.isdisjoint(self.offered(is_tls=True))
-        return max(otherwise, bearer.LINE_MAX_BYTES) if takes_tokens else otherwise
+    def line_bytes(self, otherwise: int, begun: bytes | None = None, *, is_tls: bool) -> int:
+        """How long a line may be where AUTH is followed by `begun`, or in the dialogue under way; `otherwise` without a token in it."""
+        name = self.mechanism if begun is None else mechanism_of(begun)
+        takes_token = is_tls and name in bearer.NAMES and name in self.offered(is_tls=True)
+        return max(otherwise, bearer.LINE_MAX_BYTES) if takes_token else otherwise
 
     def begin(self, text: bytes, *, is_tls: bool, is_extended: bool, in_transaction: bool) -> Step:
         """AUTH was said; what follows goes to `take` when the step is a 334."""

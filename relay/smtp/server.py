@@ -36,6 +36,9 @@ from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import Doorkeeper, Login, Step
 from relay.smtp.xclient import XClient, parse_xclient
 
+BEGINNING_BYTES = 32
+"""Of a line, by which is known how long it may be: AUTH, and the longest name of a mechanism (RFC 4422: 20)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
@@ -246,7 +249,8 @@ class Server:
             return None
         if self.phase is Phase.AUTH:
             return self._take_login_line(line)
-        if self._overlong or len(line) > self._line_bytes(line) + 1:
+        is_long = len(line) > self._options.command_line_bytes + 1
+        if self._overlong or (is_long and len(line) > self._line_bytes(line) + 1):
             self._overlong = False
             return self._refuse("", Reply(500, "5.5.2", "The command line is too long"))
         line = line[:-1].rstrip(b" \t")
@@ -263,11 +267,13 @@ class Server:
             return self._refuse("", Reply(500, "5.5.1", "The command is not known here"))
         return command(self, rest, more_follows)
 
-    def _line_bytes(self, begin: bytes) -> int:
+    def _line_bytes(self, line: bytes | bytearray) -> int:
         """How long the line that begins so may be, without its CRLF."""
         longest = self._options.command_line_bytes
-        if self.phase is Phase.AUTH or begin[:5].upper() == b"AUTH ":
+        if self.phase is Phase.AUTH:
             return self.login.line_bytes(longest, is_tls=self.is_tls)
+        if line[:5].upper() == b"AUTH ":
+            return self.login.line_bytes(longest, bytes(line[5:BEGINNING_BYTES]), is_tls=self.is_tls)
         return longest
 
     def _take_unfinished(self, buffer: bytearray, end: int) -> None:
@@ -275,7 +281,7 @@ class Server:
         length = len(self._begun) + end - self.position
         if length <= self._options.command_line_bytes + 1 and not self._overlong:
             return
-        begin = bytes(self._begun[:5] or buffer[self.position : self.position + 5])
+        begin = self._begun or buffer[self.position : self.position + BEGINNING_BYTES]
         self._overlong = self._overlong or length > self._line_bytes(begin) + 1
         if self._overlong:
             self._begun.clear()

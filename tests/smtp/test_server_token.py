@@ -140,10 +140,28 @@ def test_nobody_else_may_say_longer_lines(step: int) -> None:
     long = b"A" * (OPTIONS.command_line_bytes + 1)
     for driver in (Driver(step=step, takes_tokens=False), Driver(step=step, is_tls=False)):
         assert driver.feed(b"AUTH PLAIN " + long + b"\r\n").startswith(b"500 5.5.2")
-    for line in (b"NOOP " + long, b"AUTHX " + long, b" AUTH " + long, long):
+    for verb in (
+        b"NOOP ",
+        b"AUTHX ",
+        b" AUTH ",
+        b"",
+        b"AUTH PLAIN ",
+        b"AUTH SCRAM-SHA-256 ",
+        b"AUTH XOAUTH2X ",
+        b"AUTH  XOAUTH2 ",
+    ):
         driver = Driver(step=step)
-        assert driver.feed(line + b"\r\n").startswith(b"500 5.5.2")
+        assert driver.feed(verb + long + b"\r\n").startswith(b"500 5.5.2"), verb
         assert driver.feed(b"NOOP\r\n").startswith(b"250 "), "out of step"
+
+
+@pytest.mark.parametrize("mechanism", [b"PLAIN", b"LOGIN", b"SCRAM-SHA-256"])
+def test_nor_in_the_dialogue_of_a_password(mechanism: bytes) -> None:
+    driver = Driver()
+    # Nor after one of a token.
+    driver.feed(b"AUTH XOAUTH2 %b\r\n\r\nAUTH %b\r\n" % (xoauth2("bad"), mechanism))
+    said = driver.feed(b"A" * (OPTIONS.command_line_bytes + 4) + b"\r\n")
+    assert said == b"500 5.5.6 The line of the login is too long\r\n"
 
 
 @WAYS
