@@ -53,6 +53,7 @@ DOORS = {
     "ssl": "tls.py",
     "prometheus_client": "trace/metrics.py",
     "msal": "identity/token.py",
+    "jwt": "identity/jws.py",
     "lmdb": "spool/store.py",
     "argon2": "identity/password.py",
     "httpx": "webhook/post.py",

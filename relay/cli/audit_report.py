@@ -15,6 +15,7 @@ from relay.audit.row import Row
 from relay.audit.verify import Verdict
 from relay.audit.verify import verify as examine
 from relay.cli.audit_verify import keys_in, keys_of, recorded, sentence
+from relay.cli.client_list import token_ways
 from relay.cli.policy_rows import policy_rows
 from relay.config.configuration import Configuration
 from relay.config.read import find, read
@@ -80,6 +81,7 @@ def _of_client(client: Client) -> tuple[str, ...]:
     ways += [f"certificate {each}" for each in client.certificates] + [
         f"network {each}" for each in client.networks
     ]
+    ways += [f"tokens of {each}" for each in token_ways(client)]
     policy = client.policy
     return (
         client.name,

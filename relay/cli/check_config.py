@@ -88,6 +88,8 @@ def in_force(configuration: Configuration) -> list[Row]:
     rows += dkim_rows(configuration.dkim, time.time())
     rows += client_rows(configuration.clients)
     rows += learning_rows(configuration.learning, configuration.inventory)
+    if configuration.inbound is not None:
+        rows += _rows("oauth_inbound", configuration.inbound, ())
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("brakes", configuration.brakes, ())
     rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))

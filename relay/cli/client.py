@@ -35,7 +35,7 @@ def add(
         str | None,
         typer.Option(
             metavar="USER",
-            show_default="NAME, without --network and --certificate-name",
+            show_default="NAME, without --network, --certificate-name and --oauth-app",
             help="For its login.",
         ),
     ] = None,
@@ -46,6 +46,17 @@ def add(
         Many,
         typer.Option(
             metavar="NAME", help="DNS name, e-mail address or SHA-256 fingerprint of its certificate."
+        ),
+    ] = None,
+    oauth_app: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Client id of its application, whose Entra tokens log it in."),
+    ] = None,
+    oauth_user: Annotated[
+        Many,
+        typer.Option(
+            metavar="ID",
+            help="Object id of a user: tokens the application has for this user, and none of its own. May stand several times.",
         ),
     ] = None,
     sender: Annotated[
@@ -66,10 +77,17 @@ def add(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Add a client; a password is made, shown once, and kept as a hash."""
+    """Add a client; where it logs in by name, a password is made, shown once, and kept as a hash."""
     from relay.cli.client_edit import add as run
 
-    shown = {"networks": network, "certificates": certificate_name, "senders": sender, "from": author}
+    shown: dict[str, str | list[str] | None] = {
+        "networks": network,
+        "certificates": certificate_name,
+        "oauth_app": oauth_app,
+        "oauth_users": oauth_user,
+        "senders": sender,
+        "from": author,
+    }
     raise typer.Exit(run(name, config, username, shown, rule or (), as_json=json))
 
 

@@ -18,6 +18,7 @@ from relay.config.client_file import SEED_BYTES, ClientFile, edited
 from relay.config.client_table import AnyClient, StoredClient, StoredPassword
 from relay.config.configuration import Configuration
 from relay.config.findings import Findings
+from relay.config.oauth_inbound import check_tokens
 from relay.config.problem import explain_all
 from relay.config.read import find, read
 from relay.config.value import time_s
@@ -33,12 +34,25 @@ LISTS = ("recipients", "routes")
 RULES = tuple(
     key
     for key in AnyClient.model_fields
-    if key not in ("name", "username", "certificates", "networks", "senders", "authors", "disabled")
+    if key
+    not in (
+        "name",
+        "username",
+        "certificates",
+        "networks",
+        "oauth_app",
+        "oauth_users",
+        "senders",
+        "authors",
+        "disabled",
+    )
 )
 """What `--rule` may set: all that says how much, and to whom."""
 OPTIONS = {
     "networks": "--network",
     "certificates": "--certificate-name",
+    "oauth_app": "--oauth-app",
+    "oauth_users": "--oauth-user",
     "senders": "--sender",
     "from": "--from",
 }
@@ -48,7 +62,7 @@ def add(
     name: str,
     config: Path | None,
     username: str | None,
-    shown: Mapping[str, list[str] | None],
+    shown: Mapping[str, str | list[str] | None],
     rules: Sequence[str],
     *,
     as_json: bool,
@@ -56,7 +70,7 @@ def add(
     """A new client. `shown` has the other keys of a client by their name, `rules` are `KEY=VALUE`."""
     given: dict[str, object] = {key: values for key, values in shown.items() if values}
     given |= _rules(rules)
-    if username is None and not (given.keys() & {"networks", "certificates"}):
+    if username is None and not (given.keys() & {"networks", "certificates", "oauth_app"}):
         username = name
     client = _client(given | {"name": name} | ({} if username is None else {"username": username}))
     password = "" if username is None else new_password(secrets.token_bytes)
@@ -68,6 +82,7 @@ def add(
         content.put(client)
     ways = [f"login {username}"] if password else []
     ways += [word for word in ("certificates", "networks") if word in given]
+    ways += ["tokens of its application"] if "oauth_app" in given else []
     _tell(
         {"name": name, "username": username, "password": password or None},
         f"Added the client {name} ({', '.join(ways)}).",
@@ -85,7 +100,7 @@ def rotate(name: str, config: Path | None, grace: str, *, as_json: bool) -> Exit
     with _edited(config, name, "rotate") as (content, configuration):
         client = _known(content, configuration, name)
         if client.username is None:
-            raise ConfigurationError(f"{name} does not log in, so it has no password")
+            raise ConfigurationError(f"{name} has no username, so it has no password")
         old = [
             word.model_copy(update={"until": min(until, word.until or until)})
             for word in client.passwords
@@ -140,6 +155,7 @@ def _edited(config: Path | None, name: str, action: str) -> Iterator[tuple[Clien
         placed = place(content, configuration.relay.clients_file)
         check_together(found, others + placed)
         check_policies(found, placed, configuration.routes, configuration.tenant)
+        check_tokens(found, placed, configuration.inbound)
         if found.problems:
             raise ConfigurationError("nothing was changed: " + "; ".join(found.problems))
         new = _told(content.get(name))

@@ -22,6 +22,8 @@ class Row(Struct):
     networks: tuple[str, ...]
     senders: tuple[str, ...] | None
     authors: tuple[str, ...] | None = msgspec.field(name="from")
+    oauth_app: str = ""
+    oauth_users: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     rules: dict[str, str] = {}
     """What else its policy says, by the keys of the configuration."""
@@ -65,6 +67,8 @@ def row_of(client: Client, now: float) -> Row:
         client.networks,
         client.policy.senders,
         client.policy.authors,
+        client.oauth_app,
+        client.oauth_users,
         tuple(mechanisms),
         dict(policy_rows(client.policy)),
         datetime.datetime.fromtimestamp(max(ends), datetime.UTC).isoformat(timespec="seconds")
@@ -85,7 +89,16 @@ def _ways(row: Row) -> list[str]:
         (ways if row.username else [])
         + [f"certificate {each}" for each in row.certificates]
         + [f"network {each}" for each in row.networks]
+        + [f"tokens of {each}" for each in token_ways(row)]
     )
+
+
+def token_ways(row: Row | Client) -> list[str]:
+    """Whose tokens log it in."""
+    if not row.oauth_app:
+        return []
+    application = f"the application {row.oauth_app}"
+    return [f"{application} for {user}" for user in row.oauth_users] or [application]
 
 
 def _senders(row: Row) -> str:

@@ -17,6 +17,8 @@ def _rows(client: Client) -> list[tuple[str, str]]:
         ("password", "is set" if client.passwords else ""),
         ("certificates", ", ".join(client.certificates)),
         ("networks", ", ".join(client.networks)),
+        ("oauth_app", client.oauth_app),
+        ("oauth_users", ", ".join(client.oauth_users)),
         ("senders", "(any)" if senders is None else ", ".join(senders) or "(none)"),
         ("from", "(any)" if authors is None else ", ".join(authors) or "(none)"),
         *policy_rows(client.policy),

@@ -50,7 +50,10 @@ def _check_auth(
         if options.auth_without_tls:
             found.warning(f"{key}.auth_without_tls", 'is not used with auth = "off"; write auth = "optional"')
         return
-    if not any(client.passwords or client.certificates or client.networks for client in clients.clients):
+    if not any(
+        client.passwords or client.certificates or client.networks or client.oauth_app
+        for client in clients.clients
+    ):
         found.warning(
             f"{key}.auth",
             f'is "{options.auth.value}", and there is no client yet: m365-relay client add NAME',

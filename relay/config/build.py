@@ -19,6 +19,7 @@ from relay.config.learning import build_learning
 from relay.config.limit import build_tenant
 from relay.config.listener import build_listeners
 from relay.config.model import File
+from relay.config.oauth_inbound import build_inbound, check_use
 from relay.config.options import given
 from relay.config.reach import check_reach
 from relay.config.report import build_report
@@ -58,10 +59,12 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
     routes = build_routes(found, file.route, file.tenant)
     check_reach(found, routes, limits.message_bytes)
     tenant = build_tenant(found, file.tenant, spool.path)
-    clients = build_clients(found, file.client, relay.clients_file, routes, tenant)
+    inbound = build_inbound(found, file.oauth_inbound)
+    clients = build_clients(found, file.client, relay.clients_file, routes, tenant, inbound)
     check_named(found, routes, clients)
     listeners = build_listeners(found, file.listener, clients)
     of_listeners = [each.options for each in listeners]
+    check_use(found, clients.clients, of_listeners, inbound)
     history = _history(found, file, spool.path)
     graph = build_graph(found, file.graph, routes, has_history=history.enabled)
     if tenant.recipients is not None and file.graph is None:
@@ -88,6 +91,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         dkim=DkimBuilder(found).build(file.dkim),
         credentials=expiry.soonest(found.credentials),
         clients=clients,
+        inbound=inbound,
         spoofing=build_spoofing(found, file.spoofing, tenant),
         brakes=build_brakes(file.brakes),
         audit=build_audit(found, file.audit),

@@ -9,7 +9,9 @@ from relay.config.client_file import ClientFile
 from relay.config.client_table import AnyClient, ClientTable, StoredClient
 from relay.config.findings import Findings
 from relay.config.match import NO_DOMAINS
+from relay.config.oauth_inbound import check_tokens
 from relay.errors import ConfigurationError
+from relay.identity.bearer import Inbound
 from relay.identity.client import INSIDE, Client, Clients, Password, Policy
 from relay.identity.password import check_hash
 from relay.message.priority import PRIORITIES
@@ -20,7 +22,12 @@ from relay.smtp.scram import read_verifier
 
 
 def build_clients(
-    found: Findings, tables: Sequence[ClientTable], path: Path, routes: Sequence[Route], tenant: Tenant
+    found: Findings,
+    tables: Sequence[ClientTable],
+    path: Path,
+    routes: Sequence[Route],
+    tenant: Tenant,
+    inbound: Inbound | None,
 ) -> Clients:
     """All clients; of use only when no problems were found."""
     try:
@@ -33,6 +40,7 @@ def build_clients(
         placed += place(stored, path)
     check_together(found, placed)
     check_policies(found, placed, routes, tenant)
+    check_tokens(found, placed, inbound)
     return Clients(tuple(client for _, client in placed), "" if stored is None else stored.seed)
 
 
@@ -122,6 +130,8 @@ def _client(table: AnyClient, passwords: tuple[Password, ...]) -> Client:
             weight=table.weight or 1,
         ),
         bool(table.disabled),
+        table.oauth_app or "",
+        tuple(table.oauth_users or ()),
     )
 
 
@@ -162,11 +172,16 @@ def check_together(found: Findings, placed: Sequence[tuple[str, Client]]) -> Non
         shown += [("username", client.username.lower())] if client.username else []
         shown += [("certificates", each) for each in client.certificates]
         shown += [("networks", each) for each in client.networks]
+        shown += [
+            ("oauth_users" if user else "oauth_app", user or client.oauth_app)
+            for user in client.oauth_users or ("",)
+            if client.oauth_app
+        ]
         for kind, value in shown:
             if (other := taken.setdefault((kind, value), where)) is not where:
                 found.problem(f"{where}.{kind}", f'"{value}" is that of {other} already; no two may have it')
-        if not (client.passwords or client.certificates or client.networks):
-            found.problem(where, "has no way in; give it a username, certificates or networks")
+        if not (client.passwords or client.certificates or client.networks or client.oauth_app):
+            found.problem(where, "has no way in; give it a username, certificates, networks or an oauth_app")
         if client.policy.senders is None and not client.is_disabled:
             found.warning(
                 where, 'may send as anybody; say as whom, such as senders = ["example.com"] (docs/clients.md)'

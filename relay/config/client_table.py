@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field
 
 from relay.budget.ring import COUNT_MAX
+from relay.config.oauth_inbound_table import Guid
 from relay.config.table import Table
 from relay.config.value import Count, Network, PriorityWord, Size
 from relay.identity.client import INSIDE
@@ -100,6 +101,8 @@ class AnyClient(Table):
     username: Username | None = None
     certificates: list[Certificate] | None = None
     networks: list[Network] | None = None
+    oauth_app: Guid | None = None
+    oauth_users: Annotated[list[Guid], Field(min_length=1)] | None = None
     senders: list[Rule] | None = None
     authors: list[Rule] | None = Field(default=None, alias="from")
     recipients: Annotated[list[Recipient], Field(min_length=1)] | None = None

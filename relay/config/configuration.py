@@ -6,6 +6,7 @@ from pathlib import Path
 from relay.audit.options import AuditOptions
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
+from relay.identity.bearer import Inbound
 from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.expiry import Credential
@@ -94,6 +95,8 @@ class Configuration:
     """Secrets and certificates in use whose end is known."""
     rewrites: tuple[Rewrite, ...] = ()
     clients: Clients = field(default_factory=Clients)
+    inbound: Inbound | None = None
+    """Whose tokens log clients in; None: nobody's."""
     spoofing: SpoofingOptions = field(default_factory=SpoofingOptions)
     brakes: BrakeOptions = field(default_factory=BrakeOptions)
     audit: AuditOptions | None = None

@@ -19,6 +19,7 @@ from relay.config.learning_table import InventoryTable, LearningTable
 from relay.config.limit_table import PlainDomain, RouteLimitTable, TenantTable
 from relay.config.mailbox_table import MailboxTable
 from relay.config.match_table import MatchTable
+from relay.config.oauth_inbound_table import OAuthInboundTable
 from relay.config.oauth_table import OAuthTable
 from relay.config.report_table import ReportTable
 from relay.config.rewrite_table import RewriteTable
@@ -264,6 +265,7 @@ class File(Table):
     graph: GraphTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
     client: list[ClientTable] = Field(default_factory=list)
+    oauth_inbound: OAuthInboundTable | None = None
     spoofing: SpoofingTable = SpoofingTable()
     audit: AuditTable | None = None
     learning: LearningTable | None = None
@@ -295,6 +297,7 @@ TABLES: dict[str, type[Table]] = {
     "dkim": DkimTable,
     "selector": SelectorTable,
     "client": ClientTable,
+    "oauth_inbound": OAuthInboundTable,
     "spoofing": SpoofingTable,
     "audit": AuditTable,
     "learning": LearningTable,

@@ -27,7 +27,7 @@ def _client_id(value: str) -> str:
     return value
 
 
-def _authority(value: str) -> str:
+def authority_url(value: str) -> str:
     """`https://host[:port]`, whether written so or as the host alone."""
     parts = urlsplit(value if "://" in value else f"https://{value}")
     if (
@@ -63,7 +63,7 @@ class ApplicationTable(Table):
     key: Text | None = None
     key_password_env: Text | None = None
     managed_identity: Annotated[str, AfterValidator(_client_id)] | None = None
-    authority: Annotated[str, AfterValidator(_authority)] | None = None
+    authority: Annotated[str, AfterValidator(authority_url)] | None = None
     ca_file: Text | None = None
     scope: Annotated[str, AfterValidator(_scope)] | None = None
 

@@ -69,7 +69,7 @@ class Client:
 
     name: str
     username: str = ""
-    """For AUTH; empty: it does not log in."""
+    """For AUTH; empty: it has no password."""
     passwords: tuple[Password, ...] = ()
     """The newest first."""
     certificates: tuple[str, ...] = ()
@@ -79,6 +79,10 @@ class Client:
     policy: Policy = ANYTHING
     is_disabled: bool = False
     """It is known, and let in nowhere."""
+    oauth_app: str = ""
+    """Client id of its application, lower case, whose tokens log it in; empty: none do."""
+    oauth_users: tuple[str, ...] = ()
+    """Object ids, lower case: tokens that the application has for one of these users; none: those for itself."""
 
 
 @dataclass(frozen=True, slots=True)

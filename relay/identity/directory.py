@@ -1,4 +1,4 @@
-"""The clients, found by what they show: an address, a certificate, a user name.
+"""The clients, found by what they show: an address, a certificate, a user name, a token.
 
 For a name that nobody has there are decoys: hashes and verifiers of the same cost and
 shape as somebody's, which nothing fits. Whoever asks does the same work for every name
@@ -31,6 +31,12 @@ class Directory:
         self.clients = known.clients
         self._seed = known.seed.encode() or entropy(32)
         self._by_username = {each.username.lower(): each for each in self.clients if each.username}
+        self._by_token = {
+            (each.oauth_app, user): each
+            for each in self.clients
+            if each.oauth_app
+            for user in each.oauth_users or ("",)
+        }
         active = [each for each in self.clients if not each.is_disabled]
         self._by_certificate = {shown: each for each in active for shown in each.certificates}
         networks = [(ip_network(network), each) for each in active for network in each.networks]
@@ -46,6 +52,11 @@ class Directory:
     def has_scram(self) -> bool:
         """Can anybody log in with SCRAM?"""
         return any(word.scram for each in self.clients for word in each.passwords)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Can anybody log in with a token?"""
+        return bool(self._by_token)
 
     def by_address(self, address: str) -> Client | None:
         """Whose network an address is in. An IPv4 address that comes mapped into IPv6 counts as itself."""
@@ -68,6 +79,10 @@ class Directory:
     def by_username(self, username: str) -> Client | None:
         """Who logs in so, disabled or not. ASCII letters match in either case."""
         return self._by_username.get(username.lower())
+
+    def by_token(self, application: str, user: str) -> Client | None:
+        """Whose a token is, disabled or not: of the application for itself (`user` empty), or for a user."""
+        return self._by_token.get((application, user))
 
     def passwords(self, username: str, now: float) -> Sequence[Password]:
         """What a password is to be checked against: the good ones of the client, or decoys; never none."""

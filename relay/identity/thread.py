@@ -1,4 +1,8 @@
-"""Work that blocks, in a thread that keeps neither the loop nor the process's end waiting."""
+"""Work that blocks, in a thread that keeps neither the loop nor the process's end waiting.
+
+Not the loop's own executor: a loop that ends waits for its threads, and a request that
+hangs in the system's resolver can take minutes.
+"""
 
 import asyncio
 import contextlib

@@ -15,6 +15,7 @@ from relay.audit.options import AuditOptions
 from relay.config.configuration import ControlOptions
 from relay.deliver.options import DelivererOptions
 from relay.deliver.report_options import ReportOptions
+from relay.identity.bearer import Inbound
 from relay.identity.client import Clients
 from relay.identity.dkim import DomainPolicy
 from relay.identity.dkim_key import SigningKey
@@ -64,6 +65,8 @@ class Assignment(Struct, frozen=True):
     rewrites: tuple[Rewrite, ...] = ()
     clients: Clients = Clients()
     """Likewise: whom nobody logs in to holds no hashes."""
+    inbound: Inbound | None = None
+    """Whose tokens log in."""
     tenant: Tenant = Tenant()
     spoofing: SpoofingOptions = SpoofingOptions()
     brakes: BrakeOptions = BrakeOptions()

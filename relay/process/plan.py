@@ -161,6 +161,7 @@ class Plan:
             dkim=dkim,
             rewrites=configuration.rewrites,
             clients=clients,
+            inbound=configuration.inbound if module == RECEIVER else None,
             tenant=configuration.tenant,
             spoofing=configuration.spoofing,
             brakes=configuration.brakes.share(configuration.relay.receivers),

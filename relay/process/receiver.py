@@ -60,6 +60,7 @@ async def work(life: Life) -> None:
             told.spoofing,
             told.brakes,
             told.learning,
+            told.inbound,
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
         RouteTable(told.routes, told.tenant, told.clients.bounds() | learning_bounds(told.learning)),

@@ -1,6 +1,7 @@
 """What the sessions of one receiver share: options, the doors to the other packages, counts and the time."""
 
 import asyncio
+import random
 import secrets
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -12,6 +13,7 @@ from relay.identity.directory import Directory
 from relay.identity.dkim import KeyRing
 from relay.identity.dmarc import Demands
 from relay.identity.dmarc_dns import LookUp, ask
+from relay.identity.issuer_cache import Fetch, IssuerCache
 from relay.message.queue_id import QueueIdSource
 from relay.receive import policy
 from relay.receive.alignment import Alignment
@@ -20,6 +22,7 @@ from relay.receive.brake import Brakes
 from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
 from relay.receive.learning import Learning, give_back_places
+from relay.receive.login_cache import KEY_BYTES, LoginCache
 from relay.receive.logins import Logins
 from relay.receive.once import Once
 from relay.receive.options import Action, ReceiverOptions
@@ -27,6 +30,7 @@ from relay.receive.rewrite import Rewrites
 from relay.receive.seen import Seen
 from relay.receive.spoofing import Spoofing
 from relay.receive.suppression import Suppression
+from relay.receive.token_logins import TokenLogins
 from relay.route.table import RouteTable
 from relay.smtp.reply import Reply
 from relay.spool.change import Change
@@ -80,10 +84,12 @@ class Common:
         seen: SeenStore | None = None,
         once: Once | None = None,
         last_id: int = 0,
+        fetch: Fetch | None = None,
     ) -> None:
         """`usage`: what clients use of their quotas, None: this process alone counts. `look_up` asks the DNS.
 
         `seen` keeps who sent; None: nobody does. `last_id` is the highest queue id that this slot has given so far.
+        `fetch` asks the authority for keys; None: as in life.
         """
         usage = usage or OwnUsage()
         self.options = options
@@ -100,7 +106,21 @@ class Common:
         self.once = once
         """Knows mails by their idempotency keys; None: no key counts."""
         self.directory = Directory(options.clients, secrets.token_bytes)
-        self.logins = Logins(self.directory, options.limits, loop, clock, secrets.token_bytes)
+        self.tokens: TokenLogins | None = None
+        """Judges tokens; None: none are taken."""
+        if options.inbound is not None and self.directory.has_tokens:
+            # PyJWT and HTTP: 10 MB and 35 ms that a receiver without tokens need not pay.
+            from relay.identity import issuer
+
+            issuers = IssuerCache(options.inbound, fetch or issuer.fetch, record, clock, random.random)
+            limits = options.limits
+            cache = LoginCache(
+                secrets.token_bytes(KEY_BYTES), limits.logins_remembered, limits.login_remembered_s
+            )
+            self.tokens = TokenLogins(options.inbound, self.directory, issuers, cache, loop, clock)
+        self.logins = Logins(
+            self.directory, options.limits, loop, clock, secrets.token_bytes, tokens=self.tokens
+        )
         self.spoofing = Spoofing(options.spoofing, options.tenant, record)
         self.alignment: Alignment | None = None
         if options.spoofing.alignment is not Action.OFF:

@@ -1,4 +1,4 @@
-"""Who logs in, in one receiver: a `Login` of the protocol → the client, or the reply that refuses it.
+"""Who logs in, in one receiver: a `Login` of the protocol → the client, or the reply that refuses it. Of tokens, `token_logins`.
 
 The reply is the same whatever is wrong, and the work too: a name that nobody has is
 checked against a decoy. What was wrong is told to the log alone.
@@ -6,57 +6,21 @@ checked against a decoy. What was wrong is told to the log alone.
 
 import asyncio
 import base64
-from collections.abc import Callable, Sequence
-
-from msgspec import Struct
+from collections.abc import Sequence
 
 from relay.clock import Clock
-from relay.identity.client import Client
 from relay.identity.directory import Directory
 from relay.identity.password import Entropy, matches
 from relay.receive.login_cache import KEY_BYTES, LoginCache
 from relay.receive.options import Limits
 from relay.receive.password_thread import Matches, PasswordThread
-from relay.smtp import scram
-from relay.smtp.reply import Reply
-from relay.smtp.sasl_server import LOGIN, PLAIN, WRONG, Login
+from relay.receive.token_logins import TokenLogins
+from relay.receive.verdict import BUSY, Done, Granted, Refused, Verdict
+from relay.smtp import bearer, scram
+from relay.smtp.sasl_server import LOGIN, PLAIN, Login
 from relay.smtp.scram import Verifier
-from relay.trace.event import Level, LoginFailed, LoginSucceeded
 
 NONCE_BYTES = 18
-BUSY = Reply(454, "4.7.0", "Too many logins just now; try again later")
-
-
-class Granted(Struct, frozen=True):
-    """It is this client."""
-
-    client: Client
-    is_cached: bool = False
-
-
-class Refused(Struct, frozen=True):
-    """It is nobody, or nobody knows."""
-
-    reason: str
-    """One of a few: `unknown user`, `wrong password`, `disabled`, `busy`."""
-    reply: Reply = WRONG
-
-
-Verdict = Granted | Refused
-Done = Callable[[Verdict], None]
-
-
-WELCOME = Reply(235, "2.7.0", "Welcome")
-USERNAME_SHOWN_MAX = 64
-
-
-def login_event(login: Login, verdict: Verdict, address: str, listener: str) -> LoginSucceeded | LoginFailed:
-    """What the trace is told of a login."""
-    if isinstance(verdict, Granted):
-        level: Level = "debug" if verdict.is_cached else "info"
-        return LoginSucceeded(address, listener, verdict.client.name, login.mechanism, level)
-    shown = login.username[:USERNAME_SHOWN_MAX].encode("unicode_escape").decode()
-    return LoginFailed(address, listener, shown, login.mechanism, verdict.reason)
 
 
 class Logins:
@@ -70,7 +34,9 @@ class Logins:
         clock: Clock,
         entropy: Entropy,
         matches: Matches = matches,
+        tokens: TokenLogins | None = None,
     ) -> None:
+        """`tokens` None: none are taken."""
         self._directory = directory
         self._loop = loop
         self._clock = clock
@@ -79,7 +45,10 @@ class Logins:
         self._thread = PasswordThread(loop, matches, limits.logins_waiting)
         self._under_way: dict[bytes, list[Done]] = {}
         names = (scram.NAME,) if directory.has_scram else ()
-        self.mechanisms: Sequence[str] = (*names, PLAIN, LOGIN)
+        # Last: a client that takes the first one it knows may have a password only.
+        by_token = () if tokens is None else (bearer.OAUTHBEARER, bearer.XOAUTH2)
+        self.mechanisms: Sequence[str] = (*names, PLAIN, LOGIN, *by_token)
+        self._tokens = tokens
 
     def verifiers(self, username: str) -> Sequence[Verifier]:
         """For SCRAM."""
@@ -93,6 +62,8 @@ class Logins:
         """Who it is; None: that takes a while, and `done` is called in the loop."""
         if login.mechanism == scram.NAME:
             return self._known(login.username, login.is_proved)
+        if self._tokens is not None and login.mechanism in bearer.NAMES:
+            return self._tokens.judge(login, done)
         key = self._cache.key(login.username, login.password)
         client = self._cache.get(key, self._clock.monotonic())
         if client is not None:

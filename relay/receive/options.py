@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from relay.identity.bearer import Inbound
 from relay.identity.client import Clients
 from relay.message.priority import Priority
 from relay.receive.brake_options import BrakeOptions
@@ -202,6 +203,8 @@ class ReceiverOptions:
     brakes: BrakeOptions = field(default_factory=BrakeOptions)
     learning: LearningOptions | None = None
     """None: nobody unknown is let in."""
+    inbound: Inbound | None = None
+    """Whose tokens are taken; None: nobody's."""
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

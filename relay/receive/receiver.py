@@ -8,6 +8,7 @@ from relay.clock import Clock
 from relay.errors import ConfigurationError
 from relay.identity.dkim import KeyRing
 from relay.identity.dmarc_dns import LookUp, ask
+from relay.identity.issuer_cache import Fetch
 from relay.receive.accepting import accept_forever
 from relay.receive.certificate import CertificateWatch, Loaded
 from relay.receive.common import Announce, Committer, Common
@@ -57,13 +58,14 @@ class Receiver:
         look_up: LookUp = ask,
         watched: Sequence[Loaded | None] = (),
         seen: SeenStore | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
         """`sockets` are bound, one a listener in the options' order, and closed in the end; so ordered are `contexts`, None for one without TLS.
 
         `watched`, so ordered too, says what contexts were made of: they are made anew when that changes.
         Mail is signed with `keys`, without them none is; by `signing`, or by a thread. `usage` is what clients use
         of their quotas; None: no other receiver serves them. `look_up` asks the DNS for what
-        authors' domains want. `seen` is where it is written down who sends.
+        authors' domains want, `fetch` the authority for the keys of tokens. `seen` is where it is written down who sends.
         """
         if len(sockets) != len(options.listeners):
             raise ValueError(f"{len(sockets)} sockets for {len(options.listeners)} listeners")
@@ -89,6 +91,7 @@ class Receiver:
             seen,
             Once(store, committer, record, clock),
             store.last_id(options.slot),
+            fetch,
         )
         self._listeners = [
             Listener(
@@ -166,6 +169,8 @@ class Receiver:
             common.dkim.close()
         common.logins.close()
         await common.seen.close()
+        if common.tokens is not None:
+            await common.tokens.close()
 
     async def _listen(self, sock: socket.socket, listener: Listener) -> None:
         common = self._common
@@ -187,6 +192,8 @@ class Receiver:
         if common.once is not None:
             common.once.sweep(now)
         self._read_roll()
+        if common.tokens is not None:
+            common.tokens.look()
 
     def _read_roll(self) -> None:
         """The lists of recipients, when one has changed: 500,000 lines take a second, so in a thread."""

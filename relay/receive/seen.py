@@ -15,7 +15,7 @@ from relay.clock import Clock
 from relay.message.envelope import Envelope
 from relay.receive.accept import Origin
 from relay.receive.learning import Learning
-from relay.receive.logins import USERNAME_SHOWN_MAX, Refused
+from relay.receive.verdict import USERNAME_SHOWN_MAX, Refused
 from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import Login
 from relay.trace.event import Record, SeenDropped, SeenTrouble

@@ -24,9 +24,9 @@ from relay.receive.brake import BANNED, BRAKED, Brake, Braked
 from relay.receive.buffers import Inbox
 from relay.receive.common import Common
 from relay.receive.incoming import Incoming
-from relay.receive.logins import BUSY, WELCOME, Granted, Verdict, login_event
 from relay.receive.options import Auth, ListenerOptions, ListenerTls
 from relay.receive.rewrite import Rule
+from relay.receive.verdict import WELCOME, Granted, Verdict, braked_name, login_event
 from relay.receive.visitor import Access, Visitor
 from relay.route.table import Possible
 from relay.smtp.command import MailCommand, RcptCommand
@@ -319,13 +319,14 @@ class Session(asyncio.BufferedProtocol):
         common, client, now = self._common, self._client, self._common.now
         self._active_at = now
         common.record(login_event(event, verdict, client, self._listener.options.name))
+        name = braked_name(event, client)
         if isinstance(verdict, Granted):
             self._visitor.logged_in(verdict.client, event.mechanism)
-            self._answer(WELCOME, common.brakes.login_succeeded(client, event.username, now))
-        elif verdict.reply is BUSY:
-            self._server.answer(BUSY)
+            self._answer(WELCOME, common.brakes.login_succeeded(client, name, now))
+        elif verdict.reply.is_transient:
+            self._server.answer(verdict.reply)
         else:
-            brake = common.brakes.login_failed(client, event.username, event.password, now)
+            brake = common.brakes.login_failed(client, name, event.password, now)
             self._answer(verdict.reply, brake)
             common.seen.login_failed(self._visitor.who, self._origin.tls, event, verdict)
 

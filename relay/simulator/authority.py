@@ -53,8 +53,10 @@ class Authority:
             return Response(400, _error("invalid_tenant", f"AADSTS90002: Tenant '{first}' not found."))
         match request.method, rest:
             case "GET", "v2.0/.well-known/openid-configuration":
-                return Response(200, self._configuration())
-            case "GET", "discovery/v2.0/keys":
+                return Response(200, self._configuration(f"{self._issuer}/v2.0", "v2.0/"))
+            case "GET", ".well-known/openid-configuration":
+                return Response(200, self._configuration(f"{self._issuer}/", ""))
+            case "GET", "discovery/v2.0/keys" | "discovery/keys":
                 return Response(200, self._key.public())
             case "POST", "oauth2/v2.0/token":
                 return self._token(request, now, real_now)
@@ -73,13 +75,14 @@ class Authority:
             "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
         }
 
-    def _configuration(self) -> object:
+    def _configuration(self, issuer: str, version: str) -> object:
+        """Of tokens of version 1, whose issuer ends in a slash, or 2 (OpenID Connect Discovery 1.0)."""
         return {
-            "issuer": f"{self._issuer}/v2.0",
-            "authorization_endpoint": f"{self._issuer}/oauth2/v2.0/authorize",
-            "token_endpoint": f"{self._issuer}/oauth2/v2.0/token",
+            "issuer": issuer,
+            "authorization_endpoint": f"{self._issuer}/oauth2/{version}authorize",
+            "token_endpoint": f"{self._issuer}/oauth2/{version}token",
             "device_authorization_endpoint": f"{self._issuer}/oauth2/v2.0/devicecode",
-            "jwks_uri": f"{self._issuer}/discovery/v2.0/keys",
+            "jwks_uri": f"{self._issuer}/discovery/{version}keys",
             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
             "response_types_supported": ["code"],
             "subject_types_supported": ["pairwise"],
@@ -141,11 +144,13 @@ class Authority:
         self, client_id: str, application: ApplicationTable, audience: str, now: float
     ) -> Mapping[str, object]:
         lifetime = int(self._limits.token_lifetime)
+        oid = str(uuid.UUID(bytes=hashlib.sha256(client_id.encode()).digest()[:16]))
         claims = Claims(
             aud=audience,
             iss=f"{self._issuer}/",
             appid=client_id,
-            oid=str(uuid.UUID(bytes=hashlib.sha256(client_id.encode()).digest()[:16])),
+            oid=oid,
+            sub=oid,
             tid=self._tenant_id,
             iat=int(now),
             nbf=int(now),

@@ -32,6 +32,8 @@ class Claims(Struct, frozen=True):
     roles: tuple[str, ...] = ()
     idtyp: str = "app"
     ver: str = "1.0"
+    sub: str = ""
+    """In an application's own token its object id, as `oid`."""
 
 
 class TokenKey:

@@ -1,4 +1,4 @@
-"""The server's side of AUTH (RFC 4954): PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login) and SCRAM-SHA-256.
+"""The server's side of AUTH (RFC 4954): PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login), SCRAM-SHA-256, tokens.
 
 A dialogue takes lines of the client and gives steps: a reply, of which 334 asks for
 the next line and any other ends the dialogue, or a `Login` that somebody else judges.
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from relay.smtp import scram
+from relay.smtp import bearer, scram
 from relay.smtp.reply import Reply
 from relay.smtp.scram import ScramError, ScramServer
 
@@ -25,6 +25,8 @@ NOT_BASE64 = Reply(501, "5.5.2", "That is not base64")
 MALFORMED = Reply(501, "5.5.2", "That is no answer of this mechanism")
 WRONG = Reply(535, "5.7.8", "Name or password is wrong")
 """The one reply, whatever is wrong: it tells nobody which names there are."""
+WRONG_TOKEN = Reply(535, "5.7.8", "The token is not taken here")
+"""Likewise: nobody learns which applications there are."""
 UNKNOWN_MECHANISM = Reply(504, "5.5.4", "The mechanism is not known here")
 
 
@@ -34,7 +36,7 @@ class Login(Struct, frozen=True):
     mechanism: str
     username: str
     password: bytes = b""
-    """To be checked; empty when the mechanism has none."""
+    """Or the token. To be checked; empty when the mechanism has none."""
     is_proved: bool = False
     """The mechanism has checked it."""
 
@@ -74,10 +76,21 @@ class Dialogue(Protocol):
         ...
 
 
+def mechanism_of(text: bytes) -> str:
+    """What follows `AUTH ` up to an initial response."""
+    return text.partition(b" ")[0].upper().decode("ascii", "replace")
+
+
+def complaint(login: Login) -> Reply | None:
+    """What a mechanism says before the refusal follows (RFC 7628 section 3.2.2); None: it says nothing."""
+    text = bearer.COMPLAINTS.get(login.mechanism)
+    return None if text is None else _challenge(text)
+
+
 def begin(text: bytes, doorkeeper: Doorkeeper) -> tuple[Dialogue | None, Step]:
     """What follows `AUTH `: the dialogue, which goes on when the step is a 334."""
-    name, space, initial = text.partition(b" ")
-    mechanism = name.upper().decode("ascii", "replace")
+    mechanism = mechanism_of(text)
+    _, space, initial = text.partition(b" ")
     if mechanism not in doorkeeper.mechanisms:
         return None, UNKNOWN_MECHANISM
     dialogue = _MECHANISMS[mechanism](doorkeeper)
@@ -150,6 +163,8 @@ class _Scram:
 
     def _first(self, data: bytes) -> Step:
         answer = self._server.first(data)
+        if len(self._server.username.encode()) > NAME_MAX_BYTES:
+            return MALFORMED
         self._next = self._final
         return _challenge(answer)
 
@@ -162,6 +177,23 @@ class _Scram:
 
     def _end(self, data: bytes) -> Step:
         return MALFORMED if data else Login(scram.NAME, self._server.username, is_proved=True)
+
+
+class _Bearer:
+    """One message, with which the client may begin (RFC 7628 section 3.1)."""
+
+    def __init__(self, mechanism: str) -> None:
+        self._mechanism = mechanism
+
+    def first(self) -> Step:
+        return Reply(334, "", "")
+
+    def take(self, data: bytes) -> Step:
+        found = bearer.read(self._mechanism, data)
+        if found is None or len(found[0]) > NAME_MAX_BYTES:
+            return MALFORMED
+        name, token = found
+        return Login(self._mechanism, name.decode("utf-8", "replace"), token)
 
 
 def _login(mechanism: str, name: bytes, password: bytes) -> Step:
@@ -179,4 +211,6 @@ _MECHANISMS: dict[str, Callable[[Doorkeeper], Dialogue]] = {
     scram.NAME: _Scram,
     PLAIN: _Plain,
     LOGIN: _LoginInTurn,
+    bearer.OAUTHBEARER: lambda doorkeeper: _Bearer(bearer.OAUTHBEARER),
+    bearer.XOAUTH2: lambda doorkeeper: _Bearer(bearer.XOAUTH2),
 }

@@ -36,6 +36,9 @@ from relay.smtp.reply import Reply
 from relay.smtp.sasl_server import Doorkeeper, Login, Step
 from relay.smtp.xclient import XClient, parse_xclient
 
+BEGINNING_BYTES = 32
+"""Of a line, by which is known how long it may be: AUTH, and the longest name of a mechanism (RFC 4422: 20)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
@@ -87,7 +90,7 @@ class Server:
     """One session. Attributes are for reading."""
 
     __slots__ = (
-        "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for",
+        "_begun", "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for",
         "helo", "is_chunked", "is_extended", "is_tls", "lines", "login", "mail", "mails", "offers_xclient", "phase", "position",
         "recipients", "refused", "said_quit", "was_too_much",
     )  # fmt: skip
@@ -105,6 +108,8 @@ class Server:
         self._out: list[bytes] = []
         self._commands = 0
         self._errors = 0
+        self._begun = bytearray()
+        """Of a line of a login that is longer than the driver's buffer need be."""
         self._overlong = False
         self._waiting_for: Event | None = None
         self.phase = Phase.COMMAND
@@ -186,10 +191,14 @@ class Server:
             if self.phase is Phase.COMMAND or self.phase is Phase.AUTH:
                 eol = buffer.find(b"\n", self.position, end)
                 if eol == -1:
-                    self._skip_overlong(end)
+                    self._take_unfinished(buffer, end)
                     return None
                 begin, self.position = self.position, eol + 1
-                event = self._take_line(bytes(buffer[begin:eol]), self.position < end)
+                line = bytes(buffer[begin:eol])
+                if self._begun:
+                    line = bytes(self._begun) + line
+                    self._begun.clear()
+                event = self._take_line(line, self.position < end)
             elif self.phase is Phase.DATA:
                 self.position = self._content.read_data(buffer, self.position, end)
                 if not self._content.data_has_ended:
@@ -216,11 +225,7 @@ class Server:
             self.mail = event if reply.is_positive else None
             self._answer("MAIL", reply)
         elif isinstance(event, Login):
-            self.login.is_done = reply.is_positive
-            self._say(reply)
-            if reply.code == 421:
-                self.phase = Phase.CLOSED
-            self._count_error(reply.is_permanent)
+            self._end_login(self.login.judged(event, reply))
         elif isinstance(event, XClient):
             if reply.is_positive:
                 self._forget(event.helo, is_extended=event.is_extended)
@@ -251,7 +256,8 @@ class Server:
             return None
         if self.phase is Phase.AUTH:
             return self._take_login_line(line)
-        if self._overlong or len(line) > self._options.command_line_bytes + 1:
+        is_long = len(line) > self._options.command_line_bytes + 1
+        if self._overlong or (is_long and len(line) > self._line_bytes(line) + 1):
             self._overlong = False
             return self._refuse("", Reply(500, "5.5.2", "The command line is too long"))
         line = line[:-1].rstrip(b" \t")
@@ -269,12 +275,27 @@ class Server:
             return self._refuse("", Reply(500, "5.5.1", "The command is not known here"))
         return command(self, rest, more_follows)
 
-    def _skip_overlong(self, end: int) -> None:
-        """Drop an unfinished line that is too long already, so that the buffer cannot fill; its last byte may be CR."""
-        if end - self.position > self._options.command_line_bytes + 1:
-            self._overlong = True
+    def _line_bytes(self, line: bytes | bytearray) -> int:
+        """How long the line that begins so may be, without its CRLF."""
+        longest = self._options.command_line_bytes
+        if self.phase is Phase.AUTH:
+            return self.login.line_bytes(longest, is_tls=self.is_tls)
+        if line[:5].upper() == b"AUTH ":
+            return self.login.line_bytes(longest, bytes(line[5:BEGINNING_BYTES]), is_tls=self.is_tls)
+        return longest
+
+    def _take_unfinished(self, buffer: bytearray, end: int) -> None:
+        """Of a line that is too long for the buffer keep a login's and drop any other; its last byte may be CR."""
+        length = len(self._begun) + end - self.position
+        if length <= self._options.command_line_bytes + 1 and not self._overlong:
+            return
+        begin = self._begun or buffer[self.position : self.position + BEGINNING_BYTES]
+        self._overlong = self._overlong or length > self._line_bytes(begin) + 1
         if self._overlong:
-            self.position = max(self.position, end - 1)
+            self._begun.clear()
+        else:
+            self._begun += buffer[self.position : end - 1]
+        self.position = max(self.position, end - 1)
 
     def _mail(self, rest: bytes, more_follows: bool) -> Event | None:
         if not self.helo:
@@ -421,8 +442,13 @@ class Server:
         )
 
     def _take_login_line(self, line: bytes) -> Event | None:
-        is_too_long = self._overlong or len(line) > self._options.command_line_bytes + 1
+        is_too_long = self._overlong or len(line) > self._line_bytes(line) + 1
         self._overlong = False
+        refusal = self.login.refusal()
+        if refusal is not None:
+            # Whatever the client makes of the complaint (RFC 7628 section 3.2.3 wants one byte, XOAUTH2 none).
+            self._end_login(refusal)
+            return None
         return self._take_step(self.login.take(line[:-1], is_too_long=is_too_long))
 
     def _take_step(self, step: Step) -> Event | None:
@@ -434,6 +460,14 @@ class Server:
             return None
         self.phase = Phase.COMMAND
         return self._refuse("AUTH", step)
+
+    def _end_login(self, reply: Reply) -> None:
+        """It got its reply, or a complaint that wants an answer first."""
+        self._say(reply)
+        self.phase = Phase.AUTH if reply.is_intermediate else Phase.COMMAND
+        if reply.code == 421:
+            self.phase = Phase.CLOSED
+        self._count_error(reply.is_permanent)
 
     def _xclient(self, rest: bytes, more_follows: bool) -> Event | None:
         if not self.offers_xclient:

@@ -22,6 +22,7 @@ from relay.trace.learning_event import LearningEnded as LearningEnded
 from relay.trace.learning_event import SeenDropped as SeenDropped
 from relay.trace.learning_event import SeenTrouble as SeenTrouble
 from relay.trace.repeat_event import IdempotencyKeysFull, MailRepeated
+from relay.trace.signing_keys_event import SigningKeysRead
 from relay.trace.webhook_event import (
     WebhookFailed,
     WebhookGap,
@@ -113,6 +114,8 @@ class LoginFailed(_Event, frozen=True):
     """As given, in printable characters and cut."""
     mechanism: str
     reason: str
+    about: str | UnsetType = UNSET
+    """Whose a token is, once its signature has been verified."""
     level: Level = "warning"
 
 
@@ -828,6 +831,7 @@ Event = (
     | WebhookLag
     | MailRepeated
     | IdempotencyKeysFull
+    | SigningKeysRead
 )
 
 Record = Callable[[Event], None]

@@ -85,7 +85,7 @@ def test_a_client_without_a_login_gets_no_password(shell: Shell) -> None:
         ("web.example.com",),
     )
     assert (client.policy.senders, client.policy.authors) == (None, ("*.example.com",))
-    assert "does not log in" in shell.run("rotate", "web", status=78)
+    assert "has no username" in shell.run("rotate", "web", status=78)
 
 
 def test_rotating_keeps_the_old_password_for_a_while(shell: Shell) -> None:
@@ -176,3 +176,29 @@ def test_a_rule_that_names_no_route_changes_nothing(shell: Shell) -> None:
     said = shell.run("add", "erp", "--sender", "example.com", "--rule", "routes=moon", status=78)
     assert 'names no route: "moon"' in said
     assert not shell.file.exists()
+
+
+APP, USER = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee", "77777777-8888-4777-8666-555555555555"
+
+
+def test_a_client_that_has_tokens_gets_no_password(shell: Shell) -> None:
+    said = shell.run("add", "shop", "--oauth-app", APP, status=78)
+    assert "nothing was changed" in said and "add [oauth_inbound]" in said
+    with open(shell.folder / "relay.toml", "a") as file:
+        file.write(f'[oauth_inbound]\ntenant = "{APP}"\naudiences = ["api://relay"]\n')
+    said = shell.run("add", "shop", "--oauth-app", APP.upper(), "--sender", "example.com")
+    assert "Added the client shop (tokens of its application)." in said and "password" not in said
+    report = json.loads(
+        shell.run("add", "bob", "--oauth-app", APP, "--oauth-user", USER, "--username", "bob", "--json")
+    )
+    assert report["username"] == "bob" and report["password"]
+    shop, bob = shell.client("shop"), shell.client("bob")
+    assert (shop.oauth_app, shop.oauth_users, shop.passwords) == (APP, (), ())
+    assert (bob.oauth_app, bob.oauth_users, len(bob.passwords)) == (APP, (USER,), 1)
+    rows = json.loads(shell.run("list", "--json"))
+    assert [(row["oauth_app"], row["oauth_users"]) for row in rows] == [("", []), (APP, []), (APP, [USER])]
+    listed = " ".join(shell.run("list").split())
+    assert "tokens of the application" in listed
+    assert "there is a client" in shell.run("add", "shop", "--oauth-app", USER, status=78)
+    assert "is that of" in shell.run("add", "other", "--oauth-app", APP, status=78)
+    assert "--oauth-app: write the id" in shell.run("add", "other", "--oauth-app", "shop", status=64)

@@ -79,7 +79,7 @@ def test_a_hash_may_stand_in_a_file_of_its_own(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ("", "client[0]: has no way in; give it a username, certificates or networks"),
+        ("", "client[0]: has no way in; give it a username, certificates, networks or an oauth_app"),
         ('username = "a"', "client[0].password_hash: is missing; username goes with one, or with password_hash_file (m365-relay "
          "client add makes both)"),
         (f'password_hash = "{HASH}"\nnetworks = ["10.0.0.0/8"]', "client[0].username: is missing; a password goes with one"),

@@ -10,8 +10,8 @@ import pytest
 from relay.identity.directory import Directory
 from relay.identity.password import matches
 from relay.receive import policy
-from relay.receive.logins import WELCOME, Granted, Refused, Verdict
 from relay.receive.options import Auth, ReceiverOptions, server_options
+from relay.receive.verdict import WELCOME, Granted, Refused, Verdict
 from relay.receive.visitor import Access, Visitor
 from relay.route.table import RouteTable
 from relay.smtp.command import MailCommand, RcptCommand

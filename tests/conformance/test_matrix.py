@@ -1,11 +1,12 @@
 """Every way in × every rule of a policy, allowed and refused, held over a real socket.
 
 The same policy is the client's whatever it has shown: a network, a login by each
-mechanism, a certificate, an address that a proxy names. `matrix` has what is said.
+mechanism, a certificate, an address that a proxy names, a token of Entra's. `matrix` has what is said.
 """
 
 import asyncio
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from relay.tls import ServerContext, server_context
 from tests.conformance.matrix import ROUTES, RULES, TENANT, Rule, Turns
 from tests.fakes.certificate import Authority
 from tests.fakes.clients import SEED, password
+from tests.fakes.tokens import APP, INBOUND, issuers, oauthbearer, token, xoauth2
 from tests.receive.harness import Client as Wire
 from tests.receive.harness import House, house, run
 from tests.receive.test_auth import log_in, scram
@@ -46,6 +48,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     trusting = ssl.create_default_context(cafile=str(authority.ca_file))
     trusting.load_cert_chain(*map(str, authority.issue("app.contoso.com")))
     return Keys(context, trusting)
+
+
+TOKEN = token(now=time.time())
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,35 @@ async def by_scram(h: House, keys: Keys) -> tuple[Wire, bytes]:
     return wire, await scram(wire, "erp", "sesame")
 
 
-async def by_certificate(h: House, keys: Keys) -> tuple[Wire, bytes]:
-    """What decides is said at MAIL: TLS begins for everybody whom the authority has signed."""
+async def by_oauthbearer(h: House, keys: Keys) -> tuple[Wire, bytes]:
+    """In one line."""
+    wire = await _over_tls(h, keys)
+    return wire, await _refusal_of(
+        wire, await wire.say(b"AUTH OAUTHBEARER %b\r\n" % oauthbearer(TOKEN)), b"AQ=="
+    )
+
+
+async def by_xoauth2(h: House, keys: Keys) -> tuple[Wire, bytes]:
+    """In two."""
+    wire = await _over_tls(h, keys)
+    assert await wire.say(b"AUTH XOAUTH2\r\n") == b"334 \r\n"
+    return wire, await _refusal_of(wire, await wire.say(xoauth2(TOKEN, "erp") + b"\r\n"), b"")
+
+
+async def _over_tls(h: House, keys: Keys) -> Wire:
     wire = Wire(*await asyncio.open_connection("localhost", h.port, ssl=keys.trusting))
     await _greeted(wire)
+    return wire
+
+
+async def _refusal_of(wire: Wire, said: bytes, answer: bytes) -> bytes:
+    """A refusal comes after the client's answer to a complaint."""
+    return await wire.say(answer + b"\r\n") if said.startswith(b"334 ") else said
+
+
+async def by_certificate(h: House, keys: Keys) -> tuple[Wire, bytes]:
+    """What decides is said at MAIL: TLS begins for everybody whom the authority has signed."""
+    wire = await _over_tls(h, keys)
     said = await wire.say(b"MAIL FROM:<>\r\n")
     await wire.say(b"RSET\r\n")
     return wire, said
@@ -100,17 +130,22 @@ async def by_proxy(h: House, keys: Keys) -> tuple[Wire, bytes]:
     return await _greeted(wire)
 
 
+WITH_TOKEN = Client("erp", oauth_app=APP)
+OVER_TLS = ListenerOptions("test", ListenerTls.IMPLICIT, networks=("127.0.0.0/8",), auth=Auth.REQUIRED)
 WITH_PASSWORD = Client("erp", "erp", PASSWORDS)
 NOT_SERVED = b"554 5.7.1 This relay does not serve your address"
 WRONG = b"535 5.7.8 Name or password is wrong"
+WRONG_TOKEN = b"535 5.7.8 The token is not taken here"
 WAYS = {
     "network": Way(Client("erp", networks=("127.0.0.0/8",)), REQUIRED, by_address, NOT_SERVED),
     "PLAIN": Way(WITH_PASSWORD, ANYWHERE, by_plain, WRONG),
     "LOGIN": Way(WITH_PASSWORD, ANYWHERE, by_login, WRONG),
     "SCRAM": Way(WITH_PASSWORD, ANYWHERE, by_scram, WRONG),
+    "OAUTHBEARER": Way(WITH_TOKEN, OVER_TLS, by_oauthbearer, WRONG_TOKEN),
+    "XOAUTH2": Way(WITH_TOKEN, OVER_TLS, by_xoauth2, WRONG_TOKEN),
     "certificate": Way(
         Client("erp", certificates=("app.contoso.com",)),
-        ListenerOptions("test", ListenerTls.IMPLICIT, networks=("127.0.0.0/8",), auth=Auth.REQUIRED),
+        OVER_TLS,
         by_certificate,
         b"530 5.7.0 Log in first",
     ),
@@ -135,6 +170,8 @@ async def place(way: Way, rule: Rule, keys: Keys) -> AsyncIterator[tuple[House, 
         routes=ROUTES,
         tenant=TENANT,
         spoofing=rule.spoofing,
+        inbound=INBOUND,
+        fetch=lambda inbound: issuers(),
     ) as h:
         wire, said = await way.enter(h, keys)
         yield h, wire, said

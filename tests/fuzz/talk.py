@@ -1,6 +1,7 @@
 """A client's talk with the server core, which takes everything: what the fuzzers of whole sessions look at."""
 
 from relay.smtp.reply import Reply, ReplyReader
+from relay.smtp.sasl_server import WRONG_TOKEN, Login
 from relay.smtp.scram import Verifier
 from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
 from relay.smtp.xclient import XClient
@@ -14,7 +15,7 @@ OPTIONS = ServerOptions(
 class Doors:
     """Names that nobody has: no verifier fits."""
 
-    mechanisms = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
+    mechanisms = ("SCRAM-SHA-256", "PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2")
 
     def verifiers(self, username: str) -> list[Verifier]:
         return [Verifier(b"salt of 16 bytes", 4096, b"s" * 32, b"k" * 32)]
@@ -27,7 +28,8 @@ class Talk:
     """Feeds as a session does: what was not taken stays in the buffer."""
 
     def __init__(self, options: ServerOptions = OPTIONS) -> None:
-        self.server = Server(options, Doors())
+        # Tokens are taken over TLS only; where STARTTLS is tried it begins later.
+        self.server = Server(options, Doors(), is_tls=not options.starttls)
         self.server.login.without_tls = self.server.offers_xclient = True
         self.mails: list[bytes] = []
         self.events: list[Event] = []
@@ -53,7 +55,11 @@ class Talk:
             self.mails.append(bytes(self.server.content))
         if self.server.phase is Phase.ANSWER:
             code = 220 if isinstance(event, XClient) else 250
-            self.server.answer(Reply(code, "2.0.0", "ok"))
+            reply = Reply(code, "2.0.0", "ok")
+            # What a token says decides how the dialogue goes on.
+            if isinstance(event, Login) and event.password.startswith(b"x"):
+                reply = WRONG_TOKEN
+            self.server.answer(reply)
 
     def replies(self) -> list[Reply]:
         """All of them; ProtocolError where one is none."""

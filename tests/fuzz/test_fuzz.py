@@ -22,6 +22,7 @@ FUZZERS = {
     "proxy": 20_000,
     "sasl": 20_000,
     "server": 20_000,
+    "token": 20_000,
 }
 """How many tries: some seconds each. The seed is fixed, so that a failure can be had again."""
 

@@ -119,3 +119,18 @@ def test_scram_is_told_the_same_salt_for_a_name_always() -> None:
 def test_nothing_of_a_client_shows_its_secrets() -> None:
     shown = repr(directory().clients) + repr(Clients((ERP,), "seed")) + repr(ERP)
     assert HASH not in shown and "seed" not in shown
+
+
+def test_a_token_says_who_it_is() -> None:
+    app, other = "a" * 36, "b" * 36
+    shop, bob = Client("shop", oauth_app=app), Client("bob", oauth_app=app, oauth_users=("u1", "u2"))
+    gone = Client("gone", oauth_app=other, is_disabled=True)
+    directory = Directory(Clients((shop, bob, gone)), secrets.token_bytes)
+    assert directory.has_tokens
+    assert directory.by_token(app, "") is shop
+    assert directory.by_token(app, "u1") is directory.by_token(app, "u2") is bob
+    # That it is disabled is the caller's matter: the log says so.
+    assert directory.by_token(other, "") is gone
+    for application, user in ((app, "u3"), (other, "u1"), ("", ""), ("", "u1")):
+        assert directory.by_token(application, user) is None
+    assert not Directory(Clients((Client("erp", networks=("10.0.0.0/8",)),)), secrets.token_bytes).has_tokens

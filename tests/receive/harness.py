@@ -11,9 +11,11 @@ import uvloop
 
 from relay.clock import Clock, SystemClock
 from relay.errors import SpoolError
+from relay.identity.bearer import Inbound, Issuers
 from relay.identity.client import Clients
 from relay.identity.dkim import KeyRing
 from relay.identity.dmarc_dns import LookUp, Texts
+from relay.identity.issuer_cache import Fetch
 from relay.message.envelope import Envelope
 from relay.receive.brake_options import BrakeOptions
 from relay.receive.learning import learning_bounds
@@ -44,6 +46,11 @@ ROUTES = (
 async def nobody(name: str) -> Texts:
     """A DNS that no test may ask by accident."""
     raise AssertionError(f"asked for {name}")
+
+
+def no_authority(inbound: Inbound) -> Issuers:
+    """Likewise."""
+    raise AssertionError(f"asked for the keys of {inbound}")
 
 
 class Announced:
@@ -140,6 +147,8 @@ async def house(
     brakes: BrakeOptions | None = None,
     learning: LearningOptions | None = None,
     seen: SeenStore | None = None,
+    inbound: Inbound | None = None,
+    fetch: Fetch = no_authority,
 ) -> AsyncIterator[House]:
     """A receiver that listens; drained at the end."""
     clock = clock or SystemClock()
@@ -161,6 +170,7 @@ async def house(
         spoofing or SpoofingOptions(),
         brakes or BrakeOptions(),
         learning,
+        inbound,
     )
     receiver = Receiver(
         options,
@@ -176,6 +186,7 @@ async def house(
         usage=usage,
         look_up=look_up,
         seen=seen,
+        fetch=fetch,
     )
     await receiver.start()
     try:

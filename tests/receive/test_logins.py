@@ -10,8 +10,9 @@ import pytest
 from relay.identity.client import Client, Clients
 from relay.identity.directory import Directory
 from relay.identity.password import matches
-from relay.receive.logins import BUSY, Granted, Logins, Refused, Verdict, login_event
+from relay.receive.logins import Logins
 from relay.receive.options import Limits
+from relay.receive.verdict import BUSY, Granted, Refused, Verdict, login_event
 from relay.smtp.sasl_server import WRONG, Login
 from relay.trace.event import LoginFailed, LoginSucceeded
 from tests.fakes.clients import ERP, LEFT, SEED, password

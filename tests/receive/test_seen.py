@@ -11,9 +11,9 @@ import pytest
 from relay.message.envelope import Envelope, Recipient
 from relay.receive.accept import Origin
 from relay.receive.learning_options import LearningOptions
-from relay.receive.logins import Refused
 from relay.receive.options import Auth, ListenerOptions, Rewrite
 from relay.receive.seen import FLUSH_S, WAITING_MAX, Seen
+from relay.receive.verdict import Refused
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.smtp.reply import Reply

@@ -18,7 +18,7 @@ from tests.scram_client import Scram
 class Doorkeeper:
     """One for whom "sesame" is everybody's password."""
 
-    mechanisms = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
+    mechanisms: Sequence[str] = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
 
     def verifiers(self, username: str) -> Sequence[Verifier]:
         return (verifier_of("sesame", b"salt of 16 bytes"),)
@@ -51,6 +51,17 @@ def test_plain_with_and_without_initial_response() -> None:
 
 def test_nobody_acts_as_somebody_else() -> None:
     assert say(b"PLAIN " + coded(b"root\0tim\0tanstaaf")) == Login("PLAIN", "tim", b"")
+
+
+def test_a_name_has_its_bound_whatever_the_mechanism() -> None:
+    for name, is_taken in ((b"n" * 255, True), (b"n" * 256, False), ("ü" * 128, False)):
+        octets = name if isinstance(name, bytes) else name.encode()
+        for line in (
+            b"PLAIN " + coded(b"\0%b\0x" % octets),
+            b"SCRAM-SHA-256 " + coded(b"n,,n=%b,r=abc" % octets),
+        ):
+            step = say(line)
+            assert (step == sasl_server.MALFORMED) is not is_taken, (line, step)
 
 
 def test_login_asks_for_name_and_password() -> None:
