@@ -276,7 +276,10 @@ class Deliverer:
         """Own all tasks until drained or broken; SpoolError."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            watching = [tasks.create_task(self._tick()), tasks.create_task(self.doubts.watch())]
+            watching = [
+                tasks.create_task(self._tick()),
+                tasks.create_task(self.doubts.watch(self._options.tick_s)),
+            ]
             if self._reporting is not None:
                 watching.append(tasks.create_task(self._reporting.delays.watch()))
                 watching.append(tasks.create_task(self._reporting.suppressing.watch()))

@@ -30,8 +30,6 @@ from relay.spool.entry import Mail
 from relay.spool.selection import Selection
 from relay.spool.spool import Spool
 
-LOOK_S = 1.0
-"""Between two looks at what is due."""
 SLICE = 200
 """Mails read between two turns of the loop, about 10 ms."""
 
@@ -65,10 +63,10 @@ class Doubts:
         """A mail has recipients that are uncertain, and the disk knows it."""
         self._new[id] = None
 
-    async def watch(self) -> None:
-        """Look every second, until cancelled."""
+    async def watch(self, every_s: float) -> None:
+        """Look again and again, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(every_s)
             try:
                 await self.look()
             except SpoolError:

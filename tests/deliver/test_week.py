@@ -9,6 +9,9 @@ The week begins on a Monday at midnight. `at(day, hour, minute)` is a moment in 
     Monday 01:00        1 order to a full mailbox: 450 for ever                                1
     Wednesday 09:00     campaigns spring, then summer, 600 each, bulk                       1200
     Wednesday 13:55     5 password resets, high                                                5
+    Monday 12:00        40 of a campaign, nightly, that goes from 22:00 to 06:00 only, bulk      40
+    Tuesday 12:00       10 codes to partner.example, high, that are of no use after an hour      10
+    Friday 10:00        50 of a campaign to partner.example, autumn, bulk                        50
     Friday 09:00        news to 300 addresses that are not there, normal                     300
 
 The campaigns come from clients of their own, and summer's weighs twice as much: of three turns
@@ -25,6 +28,8 @@ What follows for invoices (48 come while `b` is away):
 
 and for the orders that come while `a` is away: those of 08:30 and 09:30 are 4 hours old before
 14:00, 8 notices; campaigns get none. The full mailbox: a notice on Monday, a failure on Saturday.
+The codes fail at 13:00, since `b` is away, and each is told of. Autumn is suspended from Friday 09:55
+to Sunday 10:00, twice as long as mail of `b` may wait: but that is no age, and all 50 go on Sunday.
 The news: 20 reports in the hour, and one digest of the other 280 when it is over.
 """
 
@@ -42,6 +47,8 @@ from relay.deliver.report_options import ReportOptions
 from relay.errors import SpoolError
 from relay.message.envelope import Recipient
 from relay.message.priority import Priority
+from relay.queue.suspension import Suspension
+from relay.route.hours import Hours
 from relay.spool.change import Change
 from relay.spool.commit import Committer
 from relay.spool.memory import MemoryStore
@@ -58,6 +65,7 @@ MON, TUE, WED, THU, FRI, SAT, SUN = range(7)
 HOUR, MINUTE, DAY = 3600, 60, 86_400
 A_MINUTE = 30
 """What route `a` takes in a minute."""
+NIGHT = Hours(tuple(range(7)), 22 * 60, 6 * 60, "UTC", campaigns=("nightly",))
 LATE_S = 300 + 60
 """The longest pause of a lane, and a little: so long after an outage mail goes again."""
 
@@ -78,6 +86,7 @@ class Mail:
     priority: Priority = Priority.NORMAL
     campaign: str = ""
     account: str = ""
+    deadline: float = 0.0
 
 
 def traffic() -> list[Mail]:
@@ -98,6 +107,21 @@ def traffic() -> list[Mail]:
         ]
     mails += [
         Mail(at(WED, 13, 55), b"reset@s.test", b"r%d@a.example" % i, priority=Priority.HIGH) for i in range(5)
+    ]
+    mails += [
+        Mail(at(MON, 12), b"nightly@s.test", b"%d@a.example" % i, priority=Priority.BULK, campaign="nightly")
+        for i in range(40)
+    ]
+    mails += [
+        Mail(
+            at(TUE, 12), b"codes@s.test", b"c%d@partner.example" % i, "b",
+            Priority.HIGH, deadline=at(TUE, 13),
+        )
+        for i in range(10)
+    ]  # fmt: skip
+    mails += [
+        Mail(at(FRI, 10), b"autumn@s.test", b"%d@partner.example" % i, "b", Priority.BULK, "autumn")
+        for i in range(50)
     ]
     mails += [Mail(at(FRI, 9), b"news@s.test", b"nobody%d@a.example" % i) for i in range(300)]
     return sorted(mails, key=lambda mail: mail.at)
@@ -144,6 +168,19 @@ class Watch(Sink):
         return [when for when, who in self.log if who == sender]
 
 
+class Log(list[trace.Event]):
+    """Events, and when they were."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.times: list[float] = []
+
+    def append(self, event: trace.Event) -> None:
+        self.times.append(self._clock.now())
+        super().append(event)
+
+
 @dataclass
 class Week:
     """What there is to look at when it is over."""
@@ -151,8 +188,11 @@ class Week:
     clock: FakeClock
     a: Watch
     b: Watch
-    events: list[trace.Event] = field(default_factory=list)
+    events: "Log" = field(init=False)
     left: int = 0
+
+    def __post_init__(self) -> None:
+        self.events = Log(self.clock)
 
     def told(self, kind: type[E]) -> list[E]:
         """Events of a kind."""
@@ -178,20 +218,21 @@ async def live(week: Week, folder: Path, commits: Commits) -> None:
         limit = Limit(Scope.ROUTE, Unit.MESSAGES, A_MINUTE, MINUTE)
         routes = (
             route_to(week.b.port, "b", recipients=("partner.example",), expire_s=float(DAY)),
-            route_to(week.a.port, "a", limits=(limit,)),
+            route_to(week.a.port, "a", limits=(limit,), hours=(NIGHT,)),
         )
         store = MemoryStore(SpoolOptions(folder, check_interval_s=3600.0))
         async with relaying(
             folder, *routes, clock=clock, store=store, committing=commits,
-            report=ReportOptions("relay.test"), tick_s=20.0, weights={"summer": 2},
+            before=lambda relay: setattr(relay, "events", week.events), report=ReportOptions("relay.test"), tick_s=20.0, weights={"summer": 2},
         ) as relay:  # fmt: skip
             outages = asyncio.gather(
                 away(week.a, clock, at(WED, 8), at(WED, 14)), away(week.b, clock, at(TUE, 10), at(THU, 10))
             )
+            pause = asyncio.ensure_future(suspend_autumn(relay, clock))
             await send(relay, clock)
-            await outages
+            await asyncio.gather(outages, pause)
             await asyncio.sleep(at(SUN, 23, 59) - clock.now())
-            week.events, week.left = relay.events, len(relay.store.scan())
+            week.left = len(relay.store.scan())
 
 
 async def away(sink: Watch, clock: FakeClock, since: float, until: float) -> None:
@@ -200,6 +241,14 @@ async def away(sink: Watch, clock: FakeClock, since: float, until: float) -> Non
     await sink.close()
     await asyncio.sleep(until - clock.now())
     await sink.__aenter__()
+
+
+async def suspend_autumn(relay: Relaying, clock: FakeClock) -> None:
+    """As a postmaster does."""
+    assert relay.deliverer is not None
+    await asyncio.sleep(at(FRI, 9, 55) - clock.now())
+    suspension = Suspension("campaign", "autumn", "not yet", "postmaster", clock.now(), at(SUN, 10))
+    relay.deliverer.suspended.suspend(suspension, lambda _: None)
 
 
 async def send(relay: Relaying, clock: FakeClock) -> None:
@@ -213,6 +262,7 @@ async def send(relay: Relaying, clock: FakeClock) -> None:
             priority=mail.priority,
             campaign=mail.campaign,
             account=mail.account,
+            deadline=mail.deadline,
         )
 
 
@@ -224,15 +274,16 @@ def test_a_week_is_as_derived_by_hand(tmp_path: Path) -> None:
     reports(week)
     retries(week)
     after_an_outage(week)
+    at_its_time(week)
 
 
 def whole(week: Week) -> None:
     """Each mail has one end, and no limit was exceeded."""
     assert week.left == 0 and week.count(trace.Held) == 0
-    assert len(week.b.log) == 7 * 24 - 24
+    assert len(week.b.log) == 7 * 24 - 24 + 50
     from_us = week.of_kind("failed") + week.of_kind("delayed") + week.of_kind("digest")
-    assert len(week.a.log) == 672 + 7 + 1200 + 5 + from_us
-    assert week.count(trace.Failed) == 24 + 7 + 1 + 300
+    assert len(week.a.log) == 672 + 7 + 1200 + 5 + 40 + from_us
+    assert week.count(trace.Failed) == 24 + 7 + 1 + 300 + 10
     everybody = [when for when, _ in week.a.log]
     most = max(bisect_left(everybody, when + MINUTE) - i for i, when in enumerate(everybody))
     assert most == A_MINUTE
@@ -246,6 +297,7 @@ def reports(week: Week) -> None:
         ("invoices@s.test", "delayed"): 44,
         ("orders@s.test", "failed"): 7 + 1,
         ("orders@s.test", "delayed"): 8 + 1,
+        ("codes@s.test", "failed"): 10,
         ("news@s.test", "failed"): 20,
         ("news@s.test", "digest"): 1,
     }
@@ -280,3 +332,18 @@ def after_an_outage(week: Week) -> None:
     # 1200 at 30 a minute, beside 38 others: 42 minutes.
     assert spring[-1] <= back + LATE_S + 42 * MINUTE
     assert abs(bisect_right(spring, summer[-1]) - 300) <= 2
+
+
+def at_its_time(week: Week) -> None:
+    """What has hours, a deadline or a suspension."""
+    nightly = week.a.of("nightly@s.test")
+    assert len(nightly) == 40 and at(MON, 22) <= nightly[0] and nightly[-1] <= at(MON, 22) + 2 * MINUTE
+    assert not week.b.of("codes@s.test")
+    codes = [
+        when
+        for when, event in zip(week.events.times, week.events, strict=True)
+        if isinstance(event, trace.Failed) and event.recipients[0].startswith("c")
+    ]
+    assert len(codes) == 10 and all(at(TUE, 13) <= when <= at(TUE, 13) + MINUTE for when in codes)
+    autumn = week.b.of("autumn@s.test")
+    assert len(autumn) == 50 and at(SUN, 10) <= autumn[0] and autumn[-1] <= at(SUN, 10) + MINUTE
