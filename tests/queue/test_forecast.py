@@ -120,7 +120,8 @@ def test_fifty_thousand_mails_of_a_mailbox_take_five_days_and_the_limits_that_bi
     driven = Driven([MINUTE, DAY])
     told = forecast(driven.situation(), Errand((0,), Priority.BULK, 50_000))
     assert told.done_s == pytest.approx(driven.send(50_000, Priority.BULK), abs=DAY_S / 2048)
-    assert [stretch.standing for stretch in told.stretches] == [0, 1]
+    assert [stretch.standing for stretch in told.stretches[:2]] == [0, 1]
+    assert len(told.stretches) <= 2 * 6
     assert told.stretches[0].mails == pytest.approx(10_000 - 10_000 // 200, abs=1)
     assert sum(stretch.mails for stretch in told.stretches) == pytest.approx(50_000, abs=0.01)
 
