@@ -112,3 +112,27 @@ class Errand(Struct, frozen=True, omit_defaults=True):
     stopped: str = ""
     """Why none of it leaves, whoever sends it: its campaign is suspended."""
     stopped_for_good: bool = False
+
+
+class Stretch(Struct, frozen=True):
+    """A time in which the same thing holds it up."""
+
+    begin_s: float
+    end_s: float
+    mails: float
+    """Of those that are asked for, that leave in it."""
+    limit: str
+    """For people."""
+    standing: int = -1
+    """Which limit, by its place in the situation; -1: none."""
+
+
+class Forecast(Struct, frozen=True, omit_defaults=True):
+    """What is to be expected."""
+
+    done_s: float | None
+    """When the last of it has left; None: nobody knows, `trouble` says why."""
+    first_s: float | None = None
+    """When the first of it leaves."""
+    stretches: tuple[Stretch, ...] = ()
+    trouble: str = ""

@@ -11,8 +11,8 @@ from relay.budget.ledger import Ledger
 from relay.budget.limit import DAY_S, SECOND_US, Charge, Limit, Place, Scope, Unit
 from relay.budget.standing import Standing, unused
 from relay.message.priority import Priority
-from relay.queue.forecast import Forecast, forecast
-from relay.queue.situation import Backlog, Errand, Kind, Sender, Situation
+from relay.queue.forecast import forecast
+from relay.queue.situation import Backlog, Errand, Forecast, Kind, Sender, Situation
 from tests.budget.campaign import DAY, MINUTE, TERRL, Campaign, Mailbox
 
 NOW = 10**15
