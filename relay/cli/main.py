@@ -49,6 +49,10 @@ def _kinds() -> list[str]:
     return ["route", "mailbox", "campaign", "sender-domain", "recipient-domain"]
 
 
+def _priorities() -> list[str]:
+    return ["high", "normal", "bulk"]
+
+
 def _kinds_of_stops() -> list[str]:
     return [*_kinds(), "sender", "host", "address", "tenant", "outside", "all"]
 
@@ -127,6 +131,41 @@ def why(
     from relay.cli.why import why as run
 
     raise typer.Exit(run(config, id, as_json=json))
+
+
+@app.command()
+def plan(
+    recipients: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many.")],
+    sender: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="The envelope's sender.")],
+    together: Annotated[int, typer.Option("--per-mail", min=1, help="Recipients of one mail.")] = 1,
+    size: Annotated[str, typer.Option(metavar="SIZE", help="Of one mail: 20KiB, 2MB.")] = "20KiB",
+    inside: Annotated[
+        float, typer.Option(min=0, max=1, help="The part of the recipients inside the tenant.")
+    ] = 0.0,
+    priority: Annotated[
+        str, typer.Option(metavar="WORD", help="high, normal or bulk.", autocompletion=_priorities)
+    ] = "normal",
+    campaign: Annotated[str, typer.Option(metavar="NAME", help="As X-Relay-Campaign has it.")] = "",
+    to: Annotated[str, typer.Option(metavar="ADDRESS", help="A recipient by whom the route is chosen.")] = "",
+    client: Annotated[str, typer.Option(metavar="NAME", help="The client who would send it.")] = "",
+    at: Annotated[
+        str, typer.Option(metavar="MOMENT", help='When it would come: "06:00", "2026-11-26 06:00".')
+    ] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Say when a campaign would be done with the limits as they are now, and what would make it earlier.
+
+    1: never, as things stand.
+    """
+    from relay.cli.plan import Wanted
+    from relay.cli.plan import plan as run
+    from relay.cli.selecting import bytes_of
+
+    wanted = Wanted(
+        recipients, sender, together, bytes_of(size, "--size"), inside, priority, campaign, to, client, at
+    )
+    raise typer.Exit(run(config, wanted, as_json=json))
 
 
 @app.command()

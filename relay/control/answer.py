@@ -13,6 +13,7 @@ from msgspec import Struct
 from relay.control.request import VERSION, Problem
 from relay.deliver.actions import Count
 from relay.deliver.reasons import Explained
+from relay.queue.situation import Situation
 
 
 class Stop(Struct, omit_defaults=True):
@@ -52,6 +53,13 @@ class Suspended(Struct):
     until: float | None
 
 
+class Standing(Struct, omit_defaults=True):
+    """How things stand, and for each route that was named who may send there, by their places."""
+
+    situation: Situation
+    ways: dict[str, tuple[int, ...]]
+
+
 class Progress(Struct):
     """How far an order is."""
 
@@ -69,7 +77,7 @@ class Item(Struct):
 class End(Struct):
     """The last object of an answer."""
 
-    result: Count | Items | Resumed | Suspended | Explained
+    result: Count | Items | Resumed | Suspended | Explained | Standing
     end: Literal[True] = True
     version: int = VERSION
 

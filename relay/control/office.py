@@ -16,12 +16,14 @@ from relay.control.answer import (
     Progress,
     Refused,
     Resumed,
+    Standing,
     Stop,
     Suspended,
 )
 from relay.control.caller import Caller
 from relay.control.request import (
     OnMails,
+    Plan,
     Problem,
     RebindMails,
     Request,
@@ -72,6 +74,8 @@ class Office:
                     return [self._why(id)]
                 case Stopped():
                     return self._stopped()
+                case Plan():
+                    return [self._plan(request)]
             self._record(
                 trace.Commanded(name_of(request), caller.name, caller.uid, caller.pid, detail_of(request))
             )
@@ -120,6 +124,17 @@ class Office:
                 "it was delivered or cancelled, if it ever was here; the log has its id",
             )
         return End(found)
+
+    def _plan(self, request: Plan) -> End | Refused:
+        routes = self._deliverer.routes
+        unknown = [name for name in request.routes if routes.get(name) is None]
+        if unknown:
+            names = ", ".join(route.name for route in routes.routes)
+            return Refused(
+                f'the relay that runs has no route "{unknown[0]}"',
+                f"it has: {names}; is the configuration newer than the relay? systemctl reload m365-relay",
+            )
+        return End(Standing(*self._deliverer.outlook.of(request.routes, request.sender.encode())))
 
     # What has stopped.
 

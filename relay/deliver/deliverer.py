@@ -26,6 +26,7 @@ from relay.deliver.learner import Learner
 from relay.deliver.login import Tokens
 from relay.deliver.opening import Opener
 from relay.deliver.options import DelivererOptions
+from relay.deliver.outlook import Outlook
 from relay.deliver.pool import Pool
 from relay.deliver.reach import Reach
 from relay.deliver.reasons import Reasons
@@ -184,6 +185,10 @@ class Deliverer:
         self._is_scanning = False
         self._breakers.restore(store, acted_at)
         self.suspended.restore(store)
+        self.outlook = Outlook(
+            routes, self._queue, budgets, self._limits, self._tenant, connections, self._breakers, self.suspended,
+            self._gate_of, clock,
+        )  # fmt: skip
         self.reasons = Reasons(store, self._queue, self._breakers, self.suspended, self._pools_for, clock)
 
     async def start(self) -> None:
@@ -420,6 +425,10 @@ class Deliverer:
                 self._tasks,
             )
         return pool
+
+    def _gate_of(self, route: str, identity: str) -> Gate | None:
+        pool = self._pools.get((route, identity.lower()))
+        return None if pool is None else pool.gate
 
     def _pump(self, lane: Lane) -> None:
         if self._tasks is not None and not self._is_draining:

@@ -145,7 +145,7 @@ class Desk:
         assert job is work.job, "the head of its lane"
         if lane.sidings:
             lane.unpark()
-        work.gate = gate
+        work.gate, work.begun_at = gate, self._clock.monotonic()
         if taken is not _FREE:
             assert self._budgets is not None
             work.taken, work.serial = taken, self._budgets.needed(taken.serial)
@@ -276,6 +276,8 @@ class Desk:
         """The end of a mail, so or so, before its outcome is settled."""
         gate = work.gate
         assert gate is not None
+        is_busy = not gate.until and len(gate.supply) > 0
+        gate.measure.ended(work, self._clock.monotonic(), is_busy=is_busy)
         freed: frozenset[Place] = frozenset()
         if work.taken is not None:
             assert self._budgets is not None

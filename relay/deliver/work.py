@@ -40,6 +40,8 @@ class Work:
     """Nothing of it may leave before this batch of the ledger is on the disk; 0: at once."""
     gate: Gate | None = None
     """Which login sends it."""
+    begun_at: float = 0.0
+    """When it was handed out, monotonic."""
     is_proof: bool = False
     """The first mail of its sender through this mailbox: it proves that the mailbox may send as him."""
 

@@ -11,9 +11,13 @@ large ones, and within 2 % where several small windows overlap (`tests/queue/tes
 yet to come, refusals, and limits whose key each mail brings (a client's, a recipient's).
 """
 
+from msgspec import structs
+
 from relay.budget.limit import Unit
-from relay.queue.situation import Errand, Forecast, Situation
+from relay.queue.situation import Errand, Forecast, Situation, Stretch
 from relay.queue.walk import Walk, words
+
+BRIEF = 0.01
 
 
 def forecast(situation: Situation, errand: Errand) -> Forecast:
@@ -24,7 +28,31 @@ def forecast(situation: Situation, errand: Errand) -> Forecast:
         return Forecast(None, trouble=situation.senders[errand.senders[0]].stopped)
     if (trouble := _too_large(situation, errand)) is not None:
         return Forecast(None, trouble=trouble)
-    return Walk(situation, errand).walked()
+    told = Walk(situation, errand).walked()
+    return structs.replace(told, stretches=brief(told.stretches))
+
+
+def brief(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
+    """What lasts less than a hundredth of it is told with what was before, or comes after."""
+    if not stretches:
+        return ()
+    least_s = (stretches[-1].end_s - stretches[0].begin_s) * BRIEF
+    found: list[Stretch] = []
+    for each in stretches:
+        last = found[-1] if found else None
+        if last is None:
+            found.append(each)
+        elif last.limit == each.limit or each.end_s - each.begin_s < least_s:
+            found[-1] = _joined(last, each, last)
+        elif last.end_s - last.begin_s < least_s:
+            found[-1] = _joined(last, each, each)
+        else:
+            found.append(each)
+    return tuple(found)
+
+
+def _joined(one: Stretch, other: Stretch, name: Stretch) -> Stretch:
+    return Stretch(one.begin_s, other.end_s, one.mails + other.mails, name.limit, name.standing)
 
 
 def _too_large(situation: Situation, errand: Errand) -> str | None:

@@ -52,6 +52,10 @@ class Lane:
         """Priorities of which mail waits, the highest first."""
         return [priority for priority, strand in zip(_PRIORITIES, self._strands, strict=True) if strand]
 
+    def lengths(self) -> list[tuple[Priority, int]]:
+        """How many wait, by priority."""
+        return [(priority, len(strand)) for priority, strand in zip(_PRIORITIES, self._strands, strict=True)]
+
     def push(self, job: Job) -> None:
         """The job waits for its turn."""
         job.lane = self

@@ -27,9 +27,11 @@ class Sender(Struct, frozen=True, omit_defaults=True):
     """At once, as the route, the mailbox and what was learnt allow."""
     seconds: float = ASSUMED_S
     """That a mail takes on one of them."""
+    every_s: float = 0.0
+    """Between two ends while only connections held it back; 0: nobody has seen that yet."""
     is_measured: bool = False
     closed_s: float = 0.0
-    """Nothing leaves before; infinity stands as None in `stopped_for_good`."""
+    """Nothing leaves before."""
     stopped_for_good: bool = False
     """Nothing leaves until somebody has acted."""
     stopped: str = ""
@@ -43,7 +45,7 @@ class Sender(Struct, frozen=True, omit_defaults=True):
     @property
     def rate(self) -> float:
         """Mails a second, where no limit holds."""
-        return self.connections / self.seconds
+        return 1.0 / self.every_s if self.every_s else self.connections / self.seconds
 
 
 class Kind(Struct, frozen=True):
@@ -80,6 +82,17 @@ class Backlog(Struct, frozen=True, omit_defaults=True):
     """Between how many its lane takes turns; 0: the oldest mail goes first, whosever it is."""
 
 
+class Aside(Struct, frozen=True, omit_defaults=True):
+    """Something that holds back some mail, whoever sends it."""
+
+    what: str
+    """campaign, sender-domain or outside."""
+    name: str
+    reason: str
+    until_s: float | None = None
+    """None: until somebody has acted."""
+
+
 class Situation(Struct, frozen=True, omit_defaults=True):
     """Of one relay."""
 
@@ -88,6 +101,7 @@ class Situation(Struct, frozen=True, omit_defaults=True):
     senders: tuple[Sender, ...]
     standings: tuple[Standing, ...] = ()
     backlogs: tuple[Backlog, ...] = ()
+    asides: tuple[Aside, ...] = ()
     notes: tuple[str, ...] = ()
     """What is assumed, for people."""
 
