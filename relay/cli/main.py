@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import audit, client, dkim, queue, suppression, token, trace
+from relay.cli import audit, campaign, client, dkim, queue, suppression, token, trace
 from relay.cli.end import status_of
 from relay.cli.options import Config, Json, Reason
 from relay.cli.simulate import simulate
@@ -34,6 +34,7 @@ spool = typer.Typer(help="Verify and shrink the queue file.", no_args_is_help=Tr
 app.add_typer(queue.app, name="queue")
 app.add_typer(spool, name="spool")
 app.add_typer(audit.app, name="audit")
+app.add_typer(campaign.app, name="campaign")
 app.add_typer(client.app, name="client")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(suppression.app, name="suppression")

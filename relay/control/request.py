@@ -112,8 +112,15 @@ class Plan(_Request, frozen=True, tag="plan", kw_only=True):
     routes: tuple[str, ...]
 
 
+class CampaignsAsked(_Request, frozen=True, tag="campaigns", kw_only=True):
+    """How far campaigns are, and when they will be done."""
+
+    name: str = ""
+    """One of them; empty: all that are known."""
+
+
 OnMails = HoldMails | ReleaseMails | RetryMails | CancelMails | RebindMails | PrioritizeMails
-Request = OnMails | Suspend | Resume | Stopped | Why | Plan
+Request = OnMails | Suspend | Resume | Stopped | Why | Plan | CampaignsAsked
 
 _decode = msgspec.json.Decoder(Request).decode
 
@@ -149,7 +156,7 @@ def _judged(request: Request) -> Request | Problem:
             return request
         case Plan(routes=()):
             return Problem("no route is named", "name those that the mail may take")
-        case Plan():
+        case Plan() | CampaignsAsked():
             return request
         case PrioritizeMails(priority=priority) if priority not in PRIORITIES:
             return Problem(f'there is no priority "{priority}"', "high, normal and bulk are")
@@ -246,5 +253,7 @@ def detail_of(request: Request) -> str:
             return id
         case Plan(sender=sender):
             return sender
+        case CampaignsAsked(name=name):
+            return name
         case Stopped():
             return ""

@@ -25,7 +25,7 @@ from relay.message.queue_id import first_id_after, format_id
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.route.table import RouteTable
-from relay.spool.change import Amend, Change, Record, Remove
+from relay.spool.change import Amend, Change, RecipientState, Record, Remove
 from relay.spool.entry import Damaged, Mail
 from relay.spool.selection import Picker, Selection
 from relay.spool.spool import Spool
@@ -81,6 +81,7 @@ class Actions:
         self._queue = queue
         self._bench = bench
         self._awaited = settlement.awaited
+        self._settlement = settlement
         self._awaited.returned = self._returned
         self._register = register
         self._routes = routes
@@ -217,6 +218,8 @@ class Actions:
             return
         count.changed += 1
         count.recipients += len(indices)
+        if after.envelope.campaign:
+            self._settlement.moved(after.envelope, mail.states, after.states)
         if any(state.status.is_left for state in after.states):
             self._enter(after)
         else:
@@ -235,6 +238,7 @@ class Actions:
         """A mail that was under way is back."""
         found = [mail for mail in self._store.mails(id - 1, 1) if mail.id == id]
         if found and isinstance(mail := found[0], Mail):
+            self._count(mail, given)
             self._enter(mail)
             self._wake()
         else:
@@ -242,6 +246,13 @@ class Actions:
             self._queue.forget(id)
         for each in given:
             self._tell(id, each.order, each.names, each.delivered)
+
+    def _count(self, mail: Mail, given: Sequence[Given]) -> None:
+        """What was ordered and met no outcome is told of now."""
+        late = {index for each in given if not each.is_entered for index in each.indices}
+        if late and mail.envelope.campaign:
+            before = [RecipientState() if i in late else state for i, state in enumerate(mail.states)]
+            self._settlement.moved(mail.envelope, before, mail.states)
 
     def _enter(self, mail: Mail) -> None:
         for job in self._register.enter_again(mail):

@@ -28,6 +28,8 @@ class Given:
     names: tuple[str, ...]
     delivered: int = 0
     """To how many of them the mail was delivered before the order could hold."""
+    is_entered: bool = False
+    """Into an outcome; else the mail comes back as it was."""
 
 
 class Awaited:
@@ -75,6 +77,7 @@ class Awaited:
         for given in self._given.get(id, ()):
             given.delivered = sum(work.states[i].status is Status.DELIVERED for i in given.indices)
             carry_out(given.order, work.states, given.indices)
+            given.is_entered = True
 
     def settled(self, id: int) -> None:
         """It is there, and the mail has gone on."""

@@ -19,6 +19,7 @@ from relay.deliver.actions import Actions
 from relay.deliver.book import Book
 from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
+from relay.deliver.campaigns import CampaignBook
 from relay.deliver.desk import Desk
 from relay.deliver.gate import CallLater, Gate
 from relay.deliver.handover import HandoverServer
@@ -189,6 +190,11 @@ class Deliverer:
             routes, self._queue, budgets, self._limits, self._tenant, connections, self._breakers, self.suspended,
             self._gate_of, clock,
         )  # fmt: skip
+        self.campaigns = CampaignBook(
+            store.budget_rows().rows, self.outlook,
+            lambda rows, done: committer.submit(Budget(tuple(rows)), done), record, clock,
+        )  # fmt: skip
+        self._register.came, self._settlement.moved = self.campaigns.came, self.campaigns.moved
         self.reasons = Reasons(store, self._queue, self._breakers, self.suspended, self._pools_for, clock)
 
     async def start(self) -> None:
@@ -232,6 +238,7 @@ class Deliverer:
             pool.abort()
         # What the hang-ups leave behind is settled before the caller closes the committer.
         await self._rest(ABORT_DEADLINE_S)
+        self.campaigns.write()
         self._desk.close()
         self._breakers.close()
         self.suspended.close()
@@ -287,6 +294,7 @@ class Deliverer:
             for lane in list(self._queue.lanes):
                 if len(lane) and all(pool.is_stuck for pool in self._pools_for(lane)):
                     self._expire(lane)
+            self.campaigns.tick()
             if self._reporting is not None:
                 self._reporting.tick()
             self._sample()

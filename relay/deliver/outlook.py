@@ -76,19 +76,26 @@ class Outlook:
             ways[name] = line_up.of(route, logins)
         return self._situation(line_up), ways
 
-    def of_lane(self, lane: Lane) -> tuple[Situation, tuple[int, ...]]:
-        """The situation, and who may send the lane's mail."""
+    def of_lane(self, lane: Lane, priority: int, own: float) -> tuple[Situation, tuple[int, ...]]:
+        """The situation without so many mails of the lane, and who may send them."""
         line_up = self._line_up()
         way = line_up.of(lane.route, lane.logins)
-        return self._situation(line_up), way
+        return self._situation(line_up, lane, priority, own), way
+
+    def external(self, lane: Lane) -> float:
+        """The part of the recipients outside the tenant, as it was with the last mails."""
+        kind = self._kind(lane)
+        return kind.external / max(1.0, kind.recipients)
 
     def _line_up(self) -> LineUp:
         ledger, now = (None, 0) if self._budgets is None else (self._budgets.ledger, self._budgets.now())
         return LineUp(self._tariff, ledger, now, self._connections, self._completed)
 
-    def _situation(self, line_up: LineUp) -> Situation:
+    def _situation(
+        self, line_up: LineUp, lane: Lane | None = None, priority: int = 0, own: float = 0.0
+    ) -> Situation:
         notes = self._notes()
-        backlogs, is_cut = self._backlogs(line_up)
+        backlogs, is_cut = self._backlogs(line_up, (lane, priority, own))
         if is_cut:
             notes.append(f"mail of more than {SENDERS_MAX} mailboxes waits; the largest are looked at")
         return Situation(
@@ -108,7 +115,9 @@ class Outlook:
 
     # What waits.
 
-    def _backlogs(self, line_up: LineUp) -> tuple[list[Backlog], bool]:
+    def _backlogs(
+        self, line_up: LineUp, without: tuple[Lane | None, int, float]
+    ) -> tuple[list[Backlog], bool]:
         lanes = sorted(
             (lane for lane in self._queue.lanes if len(lane) and lane.logins), key=len, reverse=True
         )
@@ -118,11 +127,11 @@ class Outlook:
                 return found, True
             senders = line_up.of(lane.route, lane.logins)
             kind = self._kind(lane)
-            found += [
-                Backlog(senders, int(priority), float(count), kind, sources=sources(lane, priority))
-                for priority, count in lane.lengths()
-                if count
-            ]
+            for priority, count in lane.lengths():
+                mails = count - (without[2] if without[:2] == (lane, int(priority)) else 0.0)
+                if mails > 0.5:
+                    turns = sources(lane, priority)
+                    found.append(Backlog(senders, int(priority), mails, kind, sources=turns))
         return found, False
 
     def _kind(self, lane: Lane) -> Kind:

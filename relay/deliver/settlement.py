@@ -23,6 +23,7 @@ from relay.m365.acceptance import Acceptance
 from relay.m365.acceptance import parse as parse_acceptance
 from relay.m365.preset import Kind
 from relay.m365.row import Row, Stage
+from relay.message.envelope import Envelope
 from relay.message.queue_id import format_id
 from relay.queue.job import Job
 from relay.queue.queue import Queue
@@ -32,6 +33,8 @@ from relay.smtp.transaction import Transaction
 from relay.spool.change import Accept, Change, RecipientState, Record, Remove, Report, Status
 from relay.spool.handover import Queued
 from relay.trace import event as trace
+
+Moved = Callable[[Envelope, Sequence[RecipientState], Sequence[RecipientState]], None]
 
 
 class Committer(Protocol):
@@ -105,6 +108,8 @@ class Settlement:
         self.awaited = Awaited(queue, bench)
         self.reopened: Callable[[], None] = _nothing
         self.pushed: Callable[[Job], None] = _nothing_for
+        self.moved: Moved = _nobody_counts
+        """Told how the recipients of a campaign's mail stand before and after."""
 
     def may_start(self) -> bool:
         """Is there room for one more outcome? When not, `reopened` will be called."""
@@ -116,6 +121,7 @@ class Settlement:
     def settle(self, work: Work, replies: Sequence[Reply], via: Via) -> Outcome:
         """Enter the replies; what they mean is returned, so that a trouble can stop more than this mail."""
         job, envelope, route = work.job, work.envelope, work.job.lane.route
+        before = tuple(work.states) if envelope.campaign else ()
         now = self._clock.now()
         expires_at = envelope.received_at + route.expire_s
         attempts = job.attempts + 1
@@ -145,16 +151,17 @@ class Settlement:
         if outcome.delivered and not via.offers_dsn:
             self.reports.of_deliveries(work, outcome, via, now)
         self._tell(work, outcome, via, attempts, now, told)
-        self._submit(work, told)
+        self._submit(work, before, told)
         return outcome
 
     def hold(self, work: Work, reply: Reply, via: Via) -> None:
         """Keep its recipients for somebody's decision."""
         attempts = work.job.attempts + 1
+        before = tuple(work.states)
         for index in work.indices:
             work.states[index] = RecipientState(Status.HELD, attempts, 0.0, str(reply))
         self._tell(work, Outcome(held=list(work.indices)), via, attempts, self._clock.now())
-        self._submit(work)
+        self._submit(work, before)
 
     def give_back(self, job: Job) -> None:
         """The job was not tried: it goes back to its place in its lane."""
@@ -174,8 +181,10 @@ class Settlement:
         else:
             self._queue.forget(job.id)
 
-    def _submit(self, work: Work, told: Told | None = None) -> None:
+    def _submit(self, work: Work, before: Sequence[RecipientState], told: Told | None = None) -> None:
         self.awaited.settles(work)
+        if work.envelope.campaign:
+            self.moved(work.envelope, before, work.states)
         settled: Record | Remove
         if not any(state.status.is_left for state in work.states):
             settled = Remove(work.envelope.id, work.envelope.chunks)
@@ -288,6 +297,12 @@ def _by_reply(work: Work, indices: list[int]) -> list[tuple[str, tuple[str, ...]
         address = work.envelope.recipients[index].address.decode("utf-8", "backslashreplace")
         groups.setdefault(work.states[index].reply, []).append(address)
     return [(reply, tuple(names)) for reply, names in groups.items()]
+
+
+def _nobody_counts(
+    envelope: Envelope, before: Sequence[RecipientState], after: Sequence[RecipientState]
+) -> None:
+    pass
 
 
 def _nothing() -> None:
