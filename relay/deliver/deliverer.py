@@ -195,7 +195,9 @@ class Deliverer:
             lambda rows, done: committer.submit(Budget(tuple(rows)), done), record, clock,
         )  # fmt: skip
         self._register.came, self._settlement.moved = self.campaigns.came, self.campaigns.moved
-        self.reasons = Reasons(store, self._queue, self._breakers, self.suspended, self._pools_for, clock)
+        self.reasons = Reasons(
+            store, self._queue, self._breakers, self.suspended, self._pools_for, self.outlook, clock
+        )
 
     async def start(self) -> None:
         """Returns when the queue is rebuilt and mail flows; SpoolError, OSError."""

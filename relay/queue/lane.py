@@ -56,6 +56,10 @@ class Lane:
         """How many wait, by priority."""
         return [(priority, len(strand)) for priority, strand in zip(_PRIORITIES, self._strands, strict=True)]
 
+    def before(self, job: Job) -> int:
+        """How many of its priority go before a job that stands here."""
+        return self._strands[job.priority].before(job)
+
     def push(self, job: Job) -> None:
         """The job waits for its turn."""
         job.lane = self

@@ -7,6 +7,7 @@ where it is, without a seat, and is passed over when it comes to the head.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
@@ -49,6 +50,11 @@ class Strand:
             return returned[0][2]
         return fresh[0] if fresh else None
 
+    def before(self, job: Job) -> int:
+        """How many go before it; those that were withdrawn may be among them."""
+        returned = sum(other[0] < job.id for other in self._returned)
+        return bisect_left(self._fresh, job.id, key=_id) + returned
+
     def pop(self) -> Job:
         """The oldest; IndexError when none waits."""
         if self._gone:
@@ -76,3 +82,7 @@ class Strand:
         while returned and returned[0][2].seat is not self:
             heappop(returned)
             self._gone -= 1
+
+
+def _id(job: Job) -> int:
+    return job.id

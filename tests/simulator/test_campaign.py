@@ -71,7 +71,9 @@ def test_the_end_that_is_foreseen_at_a_tenth_is_off_by_less_than_five_per_cent(
             asyncio.run(_send(relay, mails(priority)))
             until(simulator, 0.1)
             early = told(tmp_path, "campaign", "show", "Spring sale")
-            planned = told(tmp_path, "plan", "--recipients", "100", "--from", address(0), "--priority", priority)
+            planned = told(
+                tmp_path, "plan", "--recipients", "100", "--from", address(0), "--priority", priority
+            )
             until(simulator, 1.0)
             ended = ended_at(relay, tmp_path)
         report = simulator.stop()
