@@ -25,6 +25,7 @@ from relay.budget.answer import Answer, Parts, Taken, refusal
 from relay.budget.journal import Batch, Journal
 from relay.budget.limit import Charge, Limit, LimitTable, Place, Unit
 from relay.budget.row import Row, sort_rows
+from relay.budget.standing import Standing, standing_of
 from relay.budget.usage import Usage, usage_of
 from relay.message.priority import Priority
 
@@ -156,6 +157,20 @@ class Ledger:
                     account.step(now)
                 account.expire(now)
                 yield usage_of(account)
+
+    def standings(self, places: Iterable[Place], now: int) -> tuple[Standing, ...]:
+        """How all limits of these places stand; nothing is changed by asking."""
+        now = self._advance(now)
+        found: list[Standing] = []
+        for place in places:
+            accounts = self._accounts.get(place)
+            if accounts is None:
+                # Accounts that nobody has used yet, made for the question alone.
+                accounts = tuple(self._new(limit, place) for limit in self._table.at(place))
+            for account in accounts:
+                account.expire(now)
+                found.append(standing_of(account, account.place.key, now))
+        return tuple(found)
 
     def _advance(self, now: int) -> int:
         """Ledger time never goes back."""

@@ -5,6 +5,7 @@
     02 <scope> <unit> <key>                                         | <learnt count: 8>
     03 <name>                                                       | what has stopped (relay.queue.breaker)
     05 <name>                                                       | reports (relay.deliver.quota, relay.deliver.delays)
+    06 <name>                                                       | how far a campaign is (relay.queue.campaign)
     04 <kind> <name>                                                | what is suspended (relay.queue.suspension)
     08 <route> 00 <login>                                           | when its next hop could not be reached (relay.deliver.outages)
 
@@ -27,6 +28,7 @@ LEARNT = b"\x02"
 BREAKER = b"\x03"
 REPORT = b"\x05"
 SUSPENSION = b"\x04"
+CAMPAIGN = b"\x06"
 OUTAGE = b"\x08"
 NOW = TIME + b"now"
 """The ledger's own time when the rows were written."""

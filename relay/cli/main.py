@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import audit, client, dkim, queue, suppression, token, trace, webhook
+from relay.cli import audit, campaign, client, dkim, queue, suppression, token, trace, webhook
 from relay.cli.end import status_of
 from relay.cli.options import Config, Json, Reason
 from relay.cli.simulate import simulate
@@ -34,6 +34,7 @@ spool = typer.Typer(help="Verify and shrink the queue file.", no_args_is_help=Tr
 app.add_typer(queue.app, name="queue")
 app.add_typer(spool, name="spool")
 app.add_typer(audit.app, name="audit")
+app.add_typer(campaign.app, name="campaign")
 app.add_typer(client.app, name="client")
 app.add_typer(dkim.app, name="dkim")
 app.add_typer(suppression.app, name="suppression")
@@ -48,6 +49,10 @@ RESUMED = SUSPENDED.replace(" or", ",").rstrip(".") + ", sender, host, address, 
 
 def _kinds() -> list[str]:
     return ["route", "mailbox", "campaign", "sender-domain", "recipient-domain"]
+
+
+def _priorities() -> list[str]:
+    return ["high", "normal", "bulk"]
 
 
 def _kinds_of_stops() -> list[str]:
@@ -128,6 +133,41 @@ def why(
     from relay.cli.why import why as run
 
     raise typer.Exit(run(config, id, as_json=json))
+
+
+@app.command()
+def plan(
+    recipients: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many.")],
+    sender: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="The envelope's sender.")],
+    together: Annotated[int, typer.Option("--per-mail", min=1, help="Recipients of one mail.")] = 1,
+    size: Annotated[str, typer.Option(metavar="SIZE", help="Of one mail: 20KiB, 2MB.")] = "20KiB",
+    inside: Annotated[
+        float, typer.Option(min=0, max=1, help="The part of the recipients inside the tenant.")
+    ] = 0.0,
+    priority: Annotated[
+        str, typer.Option(metavar="WORD", help="high, normal or bulk.", autocompletion=_priorities)
+    ] = "normal",
+    campaign: Annotated[str, typer.Option(metavar="NAME", help="As X-Relay-Campaign has it.")] = "",
+    to: Annotated[str, typer.Option(metavar="ADDRESS", help="A recipient by whom the route is chosen.")] = "",
+    client: Annotated[str, typer.Option(metavar="NAME", help="The client who would send it.")] = "",
+    at: Annotated[
+        str, typer.Option(metavar="MOMENT", help='When it would come: "06:00", "2026-11-26 06:00".')
+    ] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Say when a campaign would be done with the limits as they are now, and what would make it earlier.
+
+    1: never, as things stand.
+    """
+    from relay.cli.plan import Wanted
+    from relay.cli.plan import plan as run
+    from relay.cli.selecting import bytes_of
+
+    wanted = Wanted(
+        recipients, sender, together, bytes_of(size, "--size"), inside, priority, campaign, to, client, at
+    )
+    raise typer.Exit(run(config, wanted, as_json=json))
 
 
 @app.command()

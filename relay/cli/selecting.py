@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import typer
 
-from relay.config.value import time_s
+from relay.config.value import size_bytes, time_s
 from relay.spool.selection import Selection
 
 
@@ -46,6 +46,16 @@ def seconds_of(text: str, option: str) -> float:
         raise typer.BadParameter(f'"{text}": {error}', param_hint=option) from None
     assert isinstance(seconds, float)
     return seconds
+
+
+def bytes_of(text: str, option: str) -> int:
+    """Of `20KiB` or `2MB`; BadParameter."""
+    try:
+        size = size_bytes(text)
+    except ValueError as error:
+        raise typer.BadParameter(f'"{text}": {error}', param_hint=option) from None
+    assert isinstance(size, int)
+    return size
 
 
 def moment_of(text: str, now: datetime, option: str) -> datetime:

@@ -65,6 +65,10 @@ def _sentences(reason: Reason, now: float) -> list[str]:
     if reason.until is not None:
         when = f"in {age(reason.until - now)}" if reason.until > now else "now"
         lines.append(f"  goes on {moment(reason.until)} ({when})")
+    if reason.leaves_at is not None:
+        left = age(reason.leaves_at - now) if reason.leaves_at > now else "moments"
+        before = f", with {reason.before:,} of its priority before it" if reason.before else ""
+        lines.append(f"  expected to leave {moment(reason.leaves_at)} (in {left}){before}")
     if reason.todo:
         lines.append(f"  do: {reason.todo}")
     return lines

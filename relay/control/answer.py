@@ -13,6 +13,9 @@ from msgspec import Struct
 from relay.control.request import VERSION, Problem
 from relay.deliver.actions import Count
 from relay.deliver.reasons import Explained
+from relay.message.priority import Priority
+from relay.queue.campaign import Campaign
+from relay.queue.situation import Situation
 
 
 class Stop(Struct, omit_defaults=True):
@@ -52,6 +55,53 @@ class Suspended(Struct):
     until: float | None
 
 
+class Standing(Struct, omit_defaults=True):
+    """How things stand, and for each route that was named who may send there, by their places."""
+
+    situation: Situation
+    ways: dict[str, tuple[int, ...]]
+
+
+class CampaignLine(Struct, omit_defaults=True):
+    """A campaign; counts are recipients but for `mails`, moments seconds since the epoch."""
+
+    name: str
+    priority: str
+    began_at: float
+    last_at: float
+    """When its last mail came."""
+    mails: int
+    recipients: int
+    waiting: int
+    delivered: int
+    held: int
+    failed: int
+    cancelled: int
+    ended_at: float | None = None
+    done_at: float | None = None
+    """When it will be done; None: it is, or nobody knows."""
+    trouble: str = ""
+    """Why nobody knows."""
+    first_done_at: float | None = None
+    """When it was to be done, as it was foreseen first."""
+    first_made_at: float | None = None
+    first_part: float = 0.0
+    """How much of it was done when that was foreseen."""
+    error: float | None = None
+    """How much later than that it is done, as part of its time; below 0: earlier."""
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "CampaignLine":
+        """As it stands."""
+        standing = campaign.standing
+        return cls(
+            campaign.name, Priority(campaign.priority).word, campaign.began_at, campaign.last_at, campaign.mails,
+            standing.total, standing.waiting, standing.delivered, standing.held, standing.failed, standing.cancelled,
+            campaign.ended_at or None, campaign.done_at, campaign.trouble, campaign.first_done_at or None,
+            campaign.first_made_at or None, campaign.first_part, campaign.error,
+        )  # fmt: skip
+
+
 class Progress(Struct):
     """How far an order is."""
 
@@ -63,13 +113,13 @@ class Progress(Struct):
 class Item(Struct):
     """One of several."""
 
-    item: Stop
+    item: Stop | CampaignLine
 
 
 class End(Struct):
     """The last object of an answer."""
 
-    result: Count | Items | Resumed | Suspended | Explained
+    result: Count | Items | Resumed | Suspended | Explained | Standing
     end: Literal[True] = True
     version: int = VERSION
 

@@ -21,6 +21,10 @@ class Unanswered(RelayError):
     """The deliverer is not there, or does not let us in; the text says what to do."""
 
 
+class NotRunning(Unanswered):
+    """Nobody listens: no relay runs with this configuration."""
+
+
 def ask(path: Path, request: Request) -> Iterator[dict[str, object]]:
     """The objects of the answer, the last one with `end`; Unanswered."""
     with _connected(path) as connection:
@@ -45,7 +49,7 @@ def _connected(path: Path) -> socket.socket:
         connection.connect(str(path))
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
-        raise Unanswered(
+        raise NotRunning(
             f"no relay runs with this configuration (nobody listens at {path}); "
             "start it (systemctl start m365-relay), or name its configuration with --config"
         ) from None

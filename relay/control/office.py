@@ -10,18 +10,22 @@ from collections.abc import Callable, Sequence
 from relay.clock import Clock
 from relay.control.answer import (
     Answer,
+    CampaignLine,
     End,
     Item,
     Items,
     Progress,
     Refused,
     Resumed,
+    Standing,
     Stop,
     Suspended,
 )
 from relay.control.caller import Caller
 from relay.control.request import (
+    CampaignsAsked,
     OnMails,
+    Plan,
     Problem,
     RebindMails,
     Request,
@@ -73,6 +77,10 @@ class Office:
                     return [self._why(id)]
                 case Stopped():
                     return self._stopped()
+                case Plan():
+                    return [self._plan(request)]
+                case CampaignsAsked(name=name):
+                    return self._campaigns(name)
             self._record(
                 trace.Commanded(name_of(request), caller.name, caller.uid, caller.pid, detail_of(request))
             )
@@ -121,6 +129,33 @@ class Office:
                 "it was delivered or cancelled, if it ever was here; the log has its id",
             )
         return End(found)
+
+    def _plan(self, request: Plan) -> End | Refused:
+        routes = self._deliverer.routes
+        unknown = [name for name in request.routes if routes.get(name) is None]
+        if unknown:
+            names = ", ".join(route.name for route in routes.routes)
+            return Refused(
+                f'the relay that runs has no route "{unknown[0]}"',
+                f"it has: {names}; is the configuration newer than the relay? systemctl reload m365-relay",
+            )
+        return End(Standing(*self._deliverer.outlook.of(request.routes, request.sender.encode())))
+
+    def _campaigns(self, name: str) -> Sequence[Answer]:
+        book = self._deliverer.campaigns
+        if not name:
+            lines = [CampaignLine.of(each) for each in book.campaigns]
+            return [*map(Item, sorted(lines, key=lambda line: line.began_at)), End(Items(len(lines)))]
+        campaign = book.campaigns.get(name)
+        if campaign is None:
+            return [
+                Refused(
+                    f'no campaign "{name}" is known',
+                    "m365-relay campaign list shows those that are; m365-relay trace --campaign finds older ones",
+                )
+            ]
+        book.foresee(campaign)
+        return [Item(CampaignLine.of(campaign)), End(Items(1))]
 
     # What has stopped.
 

@@ -124,8 +124,22 @@ class Why(_Request, frozen=True, tag="why", kw_only=True):
     id: str
 
 
+class Plan(_Request, frozen=True, tag="plan", kw_only=True):
+    """How things stand for mail of a sender by some routes: what a forecast needs."""
+
+    sender: str
+    routes: tuple[str, ...]
+
+
+class CampaignsAsked(_Request, frozen=True, tag="campaigns", kw_only=True):
+    """How far campaigns are, and when they will be done."""
+
+    name: str = ""
+    """One of them; empty: all that are known."""
+
+
 OnMails = HoldMails | ReleaseMails | RetryMails | CancelMails | SettleMails | RebindMails | PrioritizeMails
-Request = OnMails | Suspend | Resume | Stopped | Why
+Request = OnMails | Suspend | Resume | Stopped | Why | Plan | CampaignsAsked
 
 _decode = msgspec.json.Decoder(Request).decode
 
@@ -158,6 +172,10 @@ def _judged(request: Request) -> Request | Problem:
         case Why(id=id):
             return _judged_id(request, id)
         case Stopped():
+            return request
+        case Plan(routes=()):
+            return Problem("no route is named", "name those that the mail may take")
+        case Plan() | CampaignsAsked():
             return request
         case PrioritizeMails(priority=priority) if priority not in PRIORITIES:
             return Problem(f'there is no priority "{priority}"', "high, normal and bulk are")
@@ -266,5 +284,9 @@ def detail_of(request: Request) -> str:
             return f"{kind} {name}".rstrip()
         case Why(id=id):
             return id
+        case Plan(sender=sender):
+            return sender
+        case CampaignsAsked(name=name):
+            return name
         case Stopped():
             return ""

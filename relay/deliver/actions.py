@@ -31,7 +31,7 @@ from relay.message.queue_id import DELIVERER_SLOT, first_id_after, format_id, sl
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.route.table import RouteTable
-from relay.spool.change import Report
+from relay.spool.change import RecipientState, Report
 from relay.spool.entry import Damaged, Mail, Page
 from relay.spool.selection import Picker, Selection
 from relay.spool.spool import Spool
@@ -94,6 +94,7 @@ class Actions:
         self._queue = queue
         self._bench = bench
         self._awaited = settlement.awaited
+        self._settlement = settlement
         self._awaited.returned = self._returned
         self._awaited.ended = self._ended_under_way
         self._reports = settlement.reports
@@ -271,6 +272,8 @@ class Actions:
         for each in bundle.mails:
             id = each.before.envelope.id
             count.recipients += len(each.recipients)
+            if each.before.envelope.campaign:
+                self._settlement.moved(each.before.envelope, each.before.states, each.after.states)
             if each.is_left:
                 self._enter(each.after)
             else:
@@ -331,6 +334,7 @@ class Actions:
                     # It was not tried after all: what the order made of it is on the disk since it was given.
                     ended = [i for i in each.indices if not mail.states[i].status.is_left]
                     self._ended_under_way(each, mail.envelope, partial(self._store.content, id, 0), ended)
+            self._count(mail, given)
             self._enter(mail)
             self._wake()
         else:
@@ -338,6 +342,13 @@ class Actions:
             self._queue.forget(id)
         for each in given:
             self._tell(id, each.order, each.names, each.delivered)
+
+    def _count(self, mail: Mail, given: Sequence[Given]) -> None:
+        """What was ordered and met no outcome is told of now."""
+        late = {index for each in given if not each.is_entered for index in each.indices}
+        if late and mail.envelope.campaign:
+            before = [RecipientState() if i in late else state for i, state in enumerate(mail.states)]
+            self._settlement.moved(mail.envelope, before, mail.states)
 
     def _enter(self, mail: Mail) -> None:
         for job in self._register.enter_again(mail):

@@ -19,6 +19,7 @@ from relay.deliver.actions import Actions
 from relay.deliver.book import Book
 from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
+from relay.deliver.campaigns import CampaignBook
 from relay.deliver.desk import Desk
 from relay.deliver.doubts import Doubts
 from relay.deliver.expiry import Expiry
@@ -30,6 +31,7 @@ from relay.deliver.login import Tokens
 from relay.deliver.opening import Opener
 from relay.deliver.options import DelivererOptions
 from relay.deliver.outages import Outages
+from relay.deliver.outlook import Outlook
 from relay.deliver.pool import Pool
 from relay.deliver.reach import Reach
 from relay.deliver.reasons import Reasons
@@ -200,6 +202,15 @@ class Deliverer:
         self._breakers.restore(store, acted_at)
         self.suspended.restore(store)
         self._outages.restore(store.budget_rows().rows)
+        self.outlook = Outlook(
+            routes, self._queue, budgets, self._limits, self._tenant, connections, self._breakers, self.suspended,
+            self._gate_of, clock,
+        )  # fmt: skip
+        self.campaigns = CampaignBook(
+            store.budget_rows().rows, self.outlook,
+            lambda rows, done: committer.submit(Budget(tuple(rows)), done), record, clock,
+        )  # fmt: skip
+        self._register.came, self._settlement.moved = self.campaigns.came, self.campaigns.moved
         self.reasons = Reasons(
             store,
             self._queue,
@@ -207,6 +218,7 @@ class Deliverer:
             self.suspended,
             self._desk.timetable,
             self._pools_for,
+            self.outlook,
             clock,
             self.doubts.why,
         )
@@ -252,6 +264,7 @@ class Deliverer:
             pool.abort()
         # What the hang-ups leave behind is settled before the caller closes the committer.
         await self._rest(ABORT_DEADLINE_S)
+        self.campaigns.write()
         self._desk.close()
         self._breakers.close()
         self.suspended.close()
@@ -309,6 +322,7 @@ class Deliverer:
                 pool.check()
                 self._outages.note(pool.reach, is_out=pool.is_out)
             self._expiry.tick()
+            self.campaigns.tick()
             if self._reporting is not None:
                 self._reporting.tick()
             self._sample()
@@ -435,6 +449,10 @@ class Deliverer:
                 self._tasks,
             )
         return pool
+
+    def _gate_of(self, route: str, identity: str) -> Gate | None:
+        pool = self._pools.get((route, identity.lower()))
+        return None if pool is None else pool.gate
 
     def _pump(self, lane: Lane) -> None:
         if self._tasks is not None and not self._is_draining:

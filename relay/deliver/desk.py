@@ -150,7 +150,7 @@ class Desk:
             gate.supply.large += 1
         if lane.sidings:
             lane.unpark()
-        work.gate, work.began_at = gate, self._clock.now()
+        work.gate, work.began_at, work.handed_out_at = gate, self._clock.now(), self._clock.monotonic()
         if taken is not _FREE:
             assert self._budgets is not None
             work.taken, work.serial = taken, self._budgets.needed(taken.serial)
@@ -292,6 +292,8 @@ class Desk:
         assert gate is not None
         if work.job.flow.is_large:
             gate.supply.large -= 1
+        is_busy = not gate.until and len(gate.supply) > 0
+        gate.measure.ended(work, self._clock.monotonic(), is_busy=is_busy)
         freed: frozenset[Place] = frozenset()
         if work.taken is not None:
             assert self._budgets is not None

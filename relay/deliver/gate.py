@@ -14,6 +14,7 @@ from typing import Protocol
 from relay.budget.limit import Limit, Scope
 from relay.budget.turn import Turns
 from relay.clock import Clock
+from relay.deliver.measure import Measure
 from relay.deliver.reach import Reach
 from relay.message.priority import Priority
 from relay.queue.supply import Supply
@@ -58,6 +59,7 @@ class Gate:
         """None: no limit holds."""
         self.supply = supply
         self.turns = Turns()
+        self.measure = Measure()
         self.until = 0.0
         """Monotonic: closed until then; 0: open, infinity: until something under way has ended."""
         self.reason = ""

@@ -13,6 +13,7 @@ from relay.clock import Clock
 from relay.deliver.breakers import Breakers
 from relay.deliver.desk import stop_place
 from relay.deliver.doubted import Doubted, groups, sides
+from relay.deliver.outlook import Outlook
 from relay.deliver.pool import Pool
 from relay.deliver.suspended import Suspended, place_of
 from relay.deliver.timetable import Timetable
@@ -22,10 +23,12 @@ from relay.m365.row import Row
 from relay.message.queue_id import format_id
 from relay.queue.breaker import Breaker
 from relay.queue.deferred import Deferred
+from relay.queue.forecast import forecast
 from relay.queue.job import Job
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.queue.siding import Siding
+from relay.queue.situation import Errand, Kind
 from relay.queue.suspension import Suspension
 from relay.smtp.reply import ReplyReader
 from relay.spool.change import Status
@@ -50,6 +53,10 @@ class Reason(Struct, omit_defaults=True):
     """When it goes on, as far as is known; None: it is not."""
     todo: str = ""
     """What to change, where that helps."""
+    before: int = 0
+    """Mails of its priority that go before it."""
+    leaves_at: float | None = None
+    """When it is expected to leave; None: nobody knows."""
 
 
 class Explained(Struct, omit_defaults=True):
@@ -78,6 +85,7 @@ class Reasons:
         suspended: Suspended,
         timetable: Timetable,
         pools_for: Callable[[Lane], Sequence[Pool]],
+        outlook: Outlook,
         clock: Clock,
         doubt: Callable[[Mail, Doubted], tuple[str, float | None]],
     ) -> None:
@@ -88,6 +96,7 @@ class Reasons:
         self._suspended = suspended
         self._timetable = timetable
         self._pools_for = pools_for
+        self._outlook = outlook
         self._clock = clock
         self._doubt = doubt
 
@@ -167,9 +176,37 @@ class Reasons:
             case _:
                 found = self._outside_hours(mail, job.lane) or self._in_lane(job.lane, job)
         names = tuple(_text(mail.envelope.recipients[index].address) for index in concerned)
+        before, leaves_at = self._leaves(mail, job, len(concerned), found)
         for reason in found:
             reason.route, reason.recipients = job.lane.key.route, names
+            reason.before, reason.leaves_at = before, leaves_at
         return found
+
+    def _leaves(
+        self, mail: Mail, job: Job, recipients: int, found: Sequence[Reason]
+    ) -> tuple[int, float | None]:
+        """How many go before it, and when it will leave, as far as can be foreseen."""
+        lane, priority = job.lane, int(job.priority)
+        count = dict(lane.lengths())[job.priority]
+        match job.seat:
+            case None:
+                return 0, None
+            case Deferred() | Siding():
+                if any(reason.until is None for reason in found):
+                    return 0, None
+                # When its time has come it stands before mail that is younger than it.
+                from_s = max(0.0, *(reason.until or 0.0 for reason in found)) - self._clock.now()
+                before, own = 0, float(count)
+            case _:
+                from_s = 0.0
+                before = lane.before(job)
+                own = float(max(0, count - before))
+        if not lane.logins:
+            return before, None
+        situation, senders = self._outlook.of_lane(lane, priority, own)
+        kind = Kind(recipients, recipients * self._outlook.external(lane), mail.envelope.size)
+        told = forecast(situation, Errand(senders, priority, 1, kind, max(0.0, from_s)))
+        return before, None if told.first_s is None else situation.at + told.first_s
 
     def _deferred(self, mail: Mail, concerned: Sequence[int]) -> Reason:
         first = min(concerned, key=lambda index: mail.states[index].next_attempt)

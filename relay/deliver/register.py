@@ -5,7 +5,7 @@ seconds and never hold the loop for long. What cannot be read is moved aside.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from relay.clock import Clock
@@ -13,12 +13,15 @@ from relay.deliver.options import DelivererOptions
 from relay.deliver.work import Bench
 from relay.message.queue_id import format_id, slot_of
 from relay.queue.job import Job
+from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.spool.change import HELD, QUEUED, UNCERTAIN, RecipientState, Remove
 from relay.spool.entry import Damaged, Entry, Mail
 from relay.spool.handover import Queued
 from relay.spool.spool import Spool
 from relay.trace import event as trace
+
+Came = Callable[[Queued, tuple[RecipientState, ...] | None, Sequence[Lane]], None]
 
 
 @dataclass(slots=True)
@@ -47,6 +50,8 @@ class Register:
         self._told_to = told_to
         self.doubted: Callable[[int], None] = _nobody_decides
         """Told of mails with recipients that are uncertain."""
+        self.came: Came = lambda mail, states, lanes: None
+        """Told of mails of campaigns that were not known."""
         self._spool = spool
         self._queue = queue
         self._bench = bench
@@ -57,9 +62,14 @@ class Register:
         """Told of mails with a deadline of their own."""
 
     def enter(
-        self, mail: Queued, state: tuple[RecipientState, ...] | None = None, *, is_found: bool = False
+        self,
+        mail: Queued,
+        state: tuple[RecipientState, ...] | None = None,
+        *,
+        is_found: bool = False,
+        is_back: bool = False,
     ) -> list[Job]:
-        """The jobs of a mail that may be new; none when it is known, or held. Found: by a scan."""
+        """The jobs of a mail that may be new; none when it is known, or held. Found: by a scan; back: from an order."""
         queue = self._queue
         if mail.id in queue:
             return []
@@ -69,6 +79,8 @@ class Register:
         if state is not None and not waiting:
             if any(s.status.is_left for s in state):
                 queue.hold(mail.id)
+                if mail.campaign and not is_back:
+                    self.came(mail, state, ())
             else:
                 # What was cancelled under way, in a process that ended before the mail was settled.
                 self._spool.apply([Remove(mail.id, mail.chunks)])
@@ -98,6 +110,8 @@ class Register:
             )
             self._place(job, at)
             jobs.append(job)
+        if mail.campaign and not is_back:
+            self.came(mail, state, [job.lane for job in jobs])
         return jobs
 
     def enter_again(self, mail: Mail) -> list[Job]:
@@ -114,7 +128,7 @@ class Register:
             self._queue.hold(envelope.id)
             return []
         queued = Queued.of(envelope, tuple(routes) if len(routes) < 2 else tuple(dict.fromkeys(routes)))
-        return self.enter(queued, states if mail.has_state else None)
+        return self.enter(queued, states if mail.has_state else None, is_back=True)
 
     def _tell(self, mail: Queued, *, is_found: bool) -> None:
         """The history knows most of what a start finds."""

@@ -42,6 +42,7 @@ from relay.trace import event as trace
 
 TOO_LATE = Reply(554, "5.4.7", "its deadline (X-Relay-Deadline) has passed")
 """RFC 3463 section 3.5: delivery time expired; for good, since its sender has said so."""
+Moved = Callable[[Envelope, Sequence[RecipientState], Sequence[RecipientState]], None]
 
 
 class Committer(Protocol):
@@ -123,6 +124,8 @@ class Settlement:
         self.pushed: Callable[[Job], None] = _nothing_for
         self.doubted: Callable[[int], None] = _nothing_for
         """Told of a mail with recipients that are uncertain, once the disk knows of them."""
+        self.moved: Moved = _nobody_counts
+        """Told how the recipients of a campaign's mail stand before and after."""
 
     def may_start(self) -> bool:
         """Is there room for one more outcome? When not, `reopened` will be called."""
@@ -134,6 +137,7 @@ class Settlement:
     def settle(self, work: Work, replies: Sequence[Reply], via: Via) -> Outcome:
         """Enter the replies; what they mean is returned, so that a trouble can stop more than this mail."""
         job, envelope, route = work.job, work.envelope, work.job.lane.route
+        before = tuple(work.states) if envelope.campaign else ()
         now = self._clock.now()
         attempts = job.attempts + 1
         is_taken = all([reply.is_positive for reply in replies])
@@ -170,11 +174,12 @@ class Settlement:
         if outcome.delivered and not via.offers_dsn:
             self.reports.of_deliveries(work, outcome, via, now)
         self._tell(work, outcome, via, attempts, now, told)
-        self._submit(work, told)
+        self._submit(work, before, told)
         return outcome
 
     def doubt(self, work: Work, reply: Reply, via: Via) -> None:
         """Keep its recipients until it is known whether they have the mail."""
+        before = tuple(work.states) if work.envelope.campaign else ()
         attempts, now = work.job.attempts + 1, self._clock.now()
         sent_at, sent_by = _moment(work.states, now), work.job.lane.key.route
         for index, aged_s in self._counted_s(work, now).items():
@@ -183,7 +188,7 @@ class Settlement:
             )
         work.is_uncertain = True
         self._tell(work, Outcome(held=list(work.indices)), via, attempts, now)
-        self._submit(work)
+        self._submit(work, before)
 
     def left_s(self, work: Work, now: float) -> dict[int, float]:
         """Until the recipients meant now come of age, as the route counts; not more than 0: they have."""
@@ -219,8 +224,10 @@ class Settlement:
         else:
             self._queue.forget(job.id)
 
-    def _submit(self, work: Work, told: Told | None = None) -> None:
+    def _submit(self, work: Work, before: Sequence[RecipientState], told: Told | None = None) -> None:
         self.awaited.settles(work)
+        if work.envelope.campaign:
+            self.moved(work.envelope, before, work.states)
         settled: Record | Remove
         if not any(state.status.is_left for state in work.states):
             settled = Remove(work.envelope.id, work.envelope.chunks)
@@ -347,6 +354,12 @@ def _by_reply(work: Work, indices: list[int]) -> list[tuple[str, tuple[str, ...]
 
 def _none_lost(lane: Lane, since: float, until: float) -> float:
     return 0.0
+
+
+def _nobody_counts(
+    envelope: Envelope, before: Sequence[RecipientState], after: Sequence[RecipientState]
+) -> None:
+    pass
 
 
 def _nothing() -> None:

@@ -43,6 +43,8 @@ class Work:
     """Which login sends it."""
     is_uncertain: bool = False
     """Its reply was lost, and its recipients are kept for that."""
+    handed_out_at: float = 0.0
+    """When it was handed out, monotonic."""
     is_proof: bool = False
     """The first mail of its sender through this mailbox: it proves that the mailbox may send as him."""
     began_at: float = 0.0

@@ -67,6 +67,10 @@ class Lane:
             if strand.count(with_large=with_large)
         ]
 
+    def lengths(self) -> list[tuple[Priority, int]]:
+        """How many wait, by priority."""
+        return [(priority, len(strand)) for priority, strand in zip(_PRIORITIES, self._strands, strict=True)]
+
     def push(self, job: Job) -> None:
         """The job waits for its turn."""
         job.lane = self

@@ -63,12 +63,7 @@ class Queue:
         """Where mail of that sender waits for the route now."""
         if not self.denials and (lane := self._plain.get(route_name)) is not None:
             return lane
-        found = self._mailboxes.get(route_name)
-        if found is None:
-            route = self._route_named(route_name)
-            found = self._mailboxes[route_name] = (route, Mailboxes(route))
-        route, mailboxes = found
-        logins, stopped = self._allowed(route, mailboxes.of(sender), sender)
+        route, logins, stopped = self.logins(route_name, sender)
         key = LaneKey(route_name, tuple(login.username if login else "" for login in logins), stopped)
         lane = self._lanes.get(key)
         if lane is None:
@@ -78,6 +73,15 @@ class Queue:
         if not route.mailboxes and not self.denials:
             self._plain[route_name] = lane
         return lane
+
+    def logins(self, route_name: str, sender: bytes) -> tuple[Route, tuple[Login | None, ...], str]:
+        """The route, those of it that may send for the sender now, and who is stopped where none is left."""
+        found = self._mailboxes.get(route_name)
+        if found is None:
+            route = self._route_named(route_name)
+            found = self._mailboxes[route_name] = (route, Mailboxes(route))
+        route, mailboxes = found
+        return route, *self._allowed(route, mailboxes.of(sender), sender)
 
     def _allowed(
         self, route: Route, logins: tuple[Login | None, ...], sender: bytes

@@ -525,6 +525,23 @@ class Spilled(_Event, frozen=True):
     level: Level = "info"
 
 
+class CampaignEnded(_Event, frozen=True):
+    """Nothing of a campaign waits any more."""
+
+    campaign: str
+    mails: int
+    delivered: int
+    """Recipients, as all that follow."""
+    failed: int
+    held: int
+    cancelled: int
+    seconds: float
+    """Since its first mail came."""
+    forecast_error: float | None
+    """How much later than was foreseen first, as part of its time; below 0: earlier; None: it was not."""
+    level: Level = "info"
+
+
 class SpoolRefusing(_Event, frozen=True):
     """The spool takes no new mail; clients get 452 until SpoolAccepting."""
 
@@ -788,6 +805,7 @@ Event = (
     | BreakerClosed
     | LimitLearnt
     | Spilled
+    | CampaignEnded
     | SpoolRefusing
     | SpoolAccepting
     | SpoolTrouble

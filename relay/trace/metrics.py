@@ -39,6 +39,7 @@ COUNTERS = {
     "records_quarantined": "Damaged spool records moved aside.",
     "devices_admitted": "Unknown devices that the learning mode let in for the first time.",
     "sightings_dropped": "Sightings of clients that the record does not have.",
+    "campaigns_ended": "Campaigns of a hundred recipients or more of which nothing waits any more.",
     "history_dropped": "Steps that the history does not have, because its disk was too slow or failed.",
 }
 LABELLED = {
@@ -86,6 +87,7 @@ HISTOGRAMS = {
     "delivery_seconds": "From the acceptance to the next hop's reply.",
     "commit_seconds": "Duration of durable commits.",
     "commit_changes": "Changes (mails, settlements) in one durable commit.",
+    "campaign_forecast_error_ratio": "How far a campaign's end was from what was foreseen first, as part of its time.",
     "connect_seconds": "Time until a connection to a next hop is ready for mail.",
 }
 GAUGES = {

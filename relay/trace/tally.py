@@ -21,6 +21,8 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 WAITS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
 """Bounds for what may take days: from acceptance to delivery."""
 COUNTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
+PARTS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Bounds for errors of what was foreseen, as parts of the whole."""
 LABELS_MAX = 1000
 """A metric's label values; more come from a mistake, and Prometheus pays for each for ever."""
 
@@ -188,6 +190,12 @@ class Tally:
     def _spilled(self, event: events.Spilled) -> None:
         self._add_labelled("spilled", event.route)
 
+    def _campaign_ended(self, event: events.CampaignEnded) -> None:
+        # Not by name: names are the applications'.
+        self._add("campaigns_ended")
+        if event.forecast_error is not None:
+            self._observe("campaign_forecast_error_ratio", PARTS, abs(event.forecast_error))
+
     def _spool_refusing(self, event: events.SpoolRefusing) -> None:
         self._add("spool_refusals")
         self.counts.gauges["spool_refusing"] = 1
@@ -288,6 +296,7 @@ class Tally:
         events.BreakerOpened: _breaker_opened,
         events.LimitLearnt: _limit_learnt,
         events.Spilled: _spilled,
+        events.CampaignEnded: _campaign_ended,
         events.SpoolRefusing: _spool_refusing,
         events.SpoolAccepting: _spool_accepting,
         events.SpoolTrouble: _spool_trouble,

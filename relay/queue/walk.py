@@ -1,0 +1,338 @@
+"""The walk behind a forecast: from stretch to stretch, in each of which mail flows evenly.
+
+How fast does everything flow now, and until when does that hold? Senders take from the
+streams that wait, by priority and in turn; a limit that is used up gives them what comes
+free; the stretch ends where a stream is over, a limit is used up, a block of what was used
+comes free, or a stop ends. What holds the mail up that is asked for is told with each.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+from relay.budget.course import LITTLE, Course
+from relay.budget.limit import DAY_S, Unit
+from relay.message.priority import Priority
+from relay.queue.shares import Shares
+from relay.queue.situation import Errand, Forecast, Kind, Sender, Situation, Stretch
+from relay.route.tariff import describe
+
+STEPS_EXACT = 240
+"""Stretches in which small limits are followed send by send; beyond, they are rates. Some 10 ms."""
+ROUNDS_EXACT = 16
+"""And so many windows: a burst more or less is little then."""
+STEPS_MAX = 6_000
+"""A walk that is longer ends where it is: it has come across some hundred days."""
+STEP_S = 0.001
+"""The shortest stretch; of a walk that goes to and fro between two limits, longer in the end."""
+HORIZON_S = 400.0 * DAY_S
+CONNECTIONS = "connections"
+BEFORE = "mail before it"
+NOT_YET = "its time"
+_UNITS = {unit.name.lower(): unit for unit in Unit}
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """Mail that flows together."""
+
+    senders: tuple[int, ...]
+    priority: Priority
+    left: float
+    kind: Kind
+    from_s: float
+    sources: int = 0
+    is_asked_for: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Draw:
+    """What one sender takes of one stream just now."""
+
+    sender: int
+    stream: _Stream
+    rate: float
+    bound: int = -1
+    """By which standing; -1: by its connections."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """The stretches, as they are gathered."""
+
+    stretches: list[Stretch] = field(default_factory=list)
+    first_s: float | None = None
+
+    def add(self, begin: float, end: float, mails: float, limit: str, standing: int) -> None:
+        if mails > LITTLE and self.first_s is None:
+            self.first_s = begin
+        last = self.stretches[-1] if self.stretches else None
+        if last is not None and (last.limit == limit or (limit == CONNECTIONS and last.standing >= 0)):
+            # A burst between two waits for a limit is that limit's doing.
+            self.stretches[-1] = Stretch(last.begin_s, end, last.mails + mails, last.limit, last.standing)
+        elif last is not None and last.limit == CONNECTIONS and standing >= 0 and end - last.begin_s < 60.0:
+            self.stretches[-1] = Stretch(last.begin_s, end, last.mails + mails, limit, standing)
+        else:
+            self.stretches.append(Stretch(begin, end, mails, limit, standing))
+
+
+class Walk:
+    """Of one forecast."""
+
+    def __init__(self, situation: Situation, errand: Errand) -> None:
+        self.situation = situation
+        self.senders = situation.senders
+        self.asked = _Stream(
+            errand.senders, Priority(errand.priority), errand.mails, errand.kind, errand.from_s, 0, True
+        )
+        self.streams = [
+            _Stream(each.senders, Priority(each.priority), each.mails, each.kind, each.from_s, each.sources)
+            for each in situation.backlogs
+            if each.mails > 0
+        ]
+        self.streams.append(self.asked)
+        self.at = 0.0
+        self.step_s = STEP_S
+        self.shares = [Shares() for _ in self.senders]
+        self.told = _Told()
+        self.courses = self._courses(errand)
+        self.priority_of = self._priorities()
+
+    def _courses(self, errand: Errand) -> list[Course]:
+        found = []
+        for index, standing in enumerate(self.situation.standings):
+            users = [sender for sender in self.senders if index in sender.standings]
+            open_s = sum(sender.seconds for sender in users) / max(1, len(users))
+            found.append(Course(standing, open_s, errand.kind.takes(_UNITS[standing.unit])))
+        return found
+
+    def _priorities(self) -> list[Priority]:
+        """For each course the lowest priority that uses it: whose rules change soonest."""
+        found = [Priority.HIGH] * len(self.courses)
+        for stream in self.streams:
+            for sender in stream.senders:
+                for index in self.senders[sender].standings:
+                    found[index] = max(found[index], stream.priority)
+        return found
+
+    def walked(self) -> Forecast:
+        """From now to the end of it, or to where nothing is known any more."""
+        for step in range(STEPS_MAX):
+            if self.asked.left <= LITTLE:
+                return Forecast(self._last_s(), self.told.first_s, tuple(self.told.stretches))
+            draws = self._draws()
+            self.step_s = STEP_S if step < STEPS_EXACT * 5 else max(1.0, self.at / 1000)
+            until = self._until(draws)
+            if until == inf or until > HORIZON_S:
+                break
+            self._go_on(draws, until)
+            self._settle_down(step)
+        trouble = "it takes longer than can be foreseen"
+        if not self.told.stretches:
+            trouble = next((self.senders[each].stopped for each in self.asked.senders), "") or trouble
+        return Forecast(None, self.told.first_s, tuple(self.told.stretches), trouble)
+
+    def _last_s(self) -> float:
+        """The last mail is under way a moment longer."""
+        return self.at + min(self.senders[each].seconds for each in self.asked.senders)
+
+    # How everything flows now.
+
+    def _draws(self) -> list[_Draw]:
+        draws: list[_Draw] = []
+        for index, sender in enumerate(self.senders):
+            if sender.stopped_for_good or self.at < sender.closed_s - LITTLE:
+                continue
+            waiting = self._waiting(index)
+            if waiting:
+                draws += self._of_sender(index, waiting)
+        for index in {each for draw in draws for each in self.senders[draw.sender].standings}:
+            self._bound(index, draws)
+        return draws
+
+    def _waiting(self, sender: int) -> dict[Priority, list[tuple[_Stream, float]]]:
+        """By priority the streams it may send now, each with its part of the turns."""
+        found: dict[Priority, list[tuple[_Stream, float]]] = {}
+        for stream in self.streams:
+            if stream.left > LITTLE and sender in stream.senders and stream.from_s <= self.at + LITTLE:
+                found.setdefault(stream.priority, []).append((stream, 1.0))
+        for priority, streams in found.items():
+            found[priority] = _in_turn(streams)
+        return found
+
+    def _of_sender(self, index: int, waiting: dict[Priority, list[tuple[_Stream, float]]]) -> Iterable[_Draw]:
+        """Its rate, shared between the priorities; what one may not take is the others'."""
+        sender = self.senders[index]
+        caps: dict[Priority, float] = {}
+        bounds: dict[Priority, int] = {}
+        total = sender.rate
+        for priority, streams in waiting.items():
+            kind = streams[0][0].kind
+            caps[priority], bounds[priority] = self._cap(sender, priority, kind, is_alone=len(waiting) == 1)
+        if len(waiting) > 1:
+            first = min(waiting)
+            total = min(total, self._supply(sender, first, waiting[first][0][0].kind))
+        rates = self.shares[index].rates(total, caps)
+        for priority, streams in waiting.items():
+            by = bounds[priority] if rates[priority] >= min(caps[priority], sender.rate) - LITTLE else -1
+            if by < 0 and total < sender.rate:
+                by = max(bounds.values())
+            for stream, part in streams:
+                yield _Draw(index, stream, rates[priority] * part, by)
+
+    def _supply(self, sender: Sender, priority: Priority, kind: Kind) -> float:
+        """How much comes free for all its mail together, where nothing can be used at once."""
+        found = inf
+        for index in sender.standings:
+            course = self.courses[index]
+            amount = kind.takes(_UNITS[course.standing.unit])
+            if amount > 0 and course.usable(priority, self.at) <= LITTLE:
+                found = min(found, course.inflow(self.at, priority) / amount)
+        return found
+
+    def _cap(self, sender: Sender, priority: Priority, kind: Kind, *, is_alone: bool) -> tuple[float, int]:
+        """How many mails a second its limits allow, and which one says so."""
+        least, by = inf, -1
+        for index in sender.standings:
+            course = self.courses[index]
+            amount = kind.takes(_UNITS[course.standing.unit])
+            if amount <= 0:
+                continue
+            rate = course.pace_of(priority, self.at) / amount
+            if is_alone and rate > 0 and priority is Priority.BULK and course.is_paced:
+                # Places that are open come free nobody knows when: bulk keeps an interval for each (`Window`).
+                others = sender.connections - 1
+                rate = min(rate, sender.connections / (sender.seconds + others * course.interval_s * amount))
+            if course.usable(priority, self.at) <= LITTLE:
+                rate = min(rate, course.inflow(self.at, priority) / amount)
+            if rate < least:
+                least, by = rate, index
+        return least, by
+
+    def _bound(self, index: int, draws: list[_Draw]) -> None:
+        """What several take of one limit that is used up is no more than comes free."""
+        course = self.courses[index]
+        unit = _UNITS[course.standing.unit]
+        for polite in (False, True):
+            priority = Priority.NORMAL if polite else Priority.HIGH
+            if course.usable(priority, self.at) > LITTLE:
+                continue
+            users = [draw for draw in draws if index in self.senders[draw.sender].standings]
+            free = course.inflow(self.at, priority)
+            if polite:
+                free -= sum(
+                    d.rate * d.stream.kind.takes(unit) for d in users if d.stream.priority is Priority.HIGH
+                )
+                users = [draw for draw in users if draw.stream.priority is not Priority.HIGH]
+            wanted = sum(draw.rate * draw.stream.kind.takes(unit) for draw in users)
+            if wanted > max(0.0, free) + LITTLE * LITTLE:
+                for draw in users:
+                    if draw.stream.kind.takes(unit) > 0:
+                        draw.rate *= max(0.0, free) / wanted
+                        draw.bound = index
+
+    # Until when.
+
+    def _until(self, draws: Sequence[_Draw]) -> float:
+        flows, bulk = self._outflows(draws)
+        found = inf
+        for index, course in enumerate(self.courses):
+            priority = self.priority_of[index]
+            change = course.next_change(self.at, priority)
+            found = min(found, max(change, course.safe_until(self.at, flows[index], priority)))
+            if flows[index]:
+                for each in {priority, Priority.HIGH}:
+                    found = min(found, course.full_at(self.at, flows[index], each))
+                found = min(found, course.spaced_at(self.at, bulk[index]))
+        rates: dict[int, float] = {}
+        for draw in draws:
+            rates[id(draw.stream)] = rates.get(id(draw.stream), 0.0) + draw.rate
+        for stream in self.streams:
+            if (rate := rates.get(id(stream), 0.0)) > LITTLE * LITTLE:
+                found = min(found, self.at + stream.left / rate)
+            if stream.left > LITTLE and stream.from_s > self.at + LITTLE:
+                found = min(found, stream.from_s)
+        for index, by_priority in self._by_sender(draws).items():
+            if len(by_priority) > 1:
+                found = min(found, self.at + self.shares[index].even_after(by_priority))
+        for sender in self.senders:
+            if not sender.stopped_for_good and sender.closed_s > self.at + LITTLE:
+                found = min(found, sender.closed_s)
+        return max(found, self.at + self.step_s)
+
+    def _by_sender(self, draws: Sequence[_Draw]) -> dict[int, dict[Priority, float]]:
+        """How fast each priority of each sender flows."""
+        found: dict[int, dict[Priority, float]] = {}
+        for draw in draws:
+            rates = found.setdefault(draw.sender, {})
+            rates[draw.stream.priority] = rates.get(draw.stream.priority, 0.0) + draw.rate
+        return found
+
+    def _outflows(self, draws: Sequence[_Draw]) -> tuple[list[float], list[float]]:
+        """Of each limit, in all and of bulk."""
+        flows, bulk = [0.0] * len(self.courses), [0.0] * len(self.courses)
+        for draw in draws:
+            if draw.rate:
+                for index in self.senders[draw.sender].standings:
+                    flow = draw.rate * draw.stream.kind.takes(_UNITS[self.courses[index].standing.unit])
+                    flows[index] += flow
+                    if draw.stream.priority is Priority.BULK:
+                        bulk[index] += flow
+        return flows, bulk
+
+    def _go_on(self, draws: Sequence[_Draw], until: float) -> None:
+        flows, bulk = self._outflows(draws)
+        for index, course in enumerate(self.courses):
+            course.go_on(self.at, until, flows[index], bulk[index])
+        length, mails = until - self.at, 0.0
+        for index, by_priority in self._by_sender(draws).items():
+            self.shares[index].go_on(by_priority, length)
+        for draw in draws:
+            part = draw.rate * length
+            draw.stream.left = max(0.0, draw.stream.left - part)
+            mails += part if draw.stream is self.asked else 0.0
+        self.told.add(self.at, until, mails, *self._why(draws))
+        self.at = until
+
+    def _why(self, draws: Sequence[_Draw]) -> tuple[str, int]:
+        """What holds it up now."""
+        if self.asked.from_s > self.at + LITTLE:
+            return NOT_YET, -1
+        own = [draw for draw in draws if draw.stream is self.asked]
+        for draw in own:
+            if draw.bound >= 0:
+                return words(self.situation, draw.bound), draw.bound
+        if own:
+            return CONNECTIONS, -1
+        senders = [self.senders[each] for each in self.asked.senders]
+        closed = [sender for sender in senders if self.at < sender.closed_s - LITTLE]
+        if len(closed) == len(senders):
+            return closed[0].stopped, -1
+        return BEFORE, -1
+
+    def _settle_down(self, step: int) -> None:
+        for course in self.courses:
+            if course.is_paced and not course.is_steady:
+                is_long = step > STEPS_EXACT and self.at > ROUNDS_EXACT * course.delay_s
+                if (is_long and course.is_used_up) or course.looks_steady(self.at):
+                    course.settle_down(self.at)
+
+
+def _in_turn(streams: list[tuple[_Stream, float]]) -> list[tuple[_Stream, float]]:
+    """What was there before goes first; where a lane takes turns, each source has its part."""
+    asked = [stream for stream, _ in streams if stream.is_asked_for]
+    before = [stream for stream, _ in streams if not stream.is_asked_for]
+    if not before:
+        return [(stream, 1.0) for stream in asked]
+    total = sum(stream.left for stream in before)
+    sources = sum(max(1, stream.sources) for stream in before)
+    takes_turns = bool(asked) and any(stream.sources for stream in before)
+    own = 1.0 / (sources + 1) if takes_turns else 0.0
+    parts = [(stream, (1.0 - own) * stream.left / total) for stream in before]
+    return parts + [(stream, own) for stream in asked if own]
+
+
+def words(situation: Situation, standing: int) -> str:
+    """`30 messages in 60 s of the mailbox a@b`."""
+    limit = situation.standings[standing].limit
+    return describe(limit) if limit.scope.name == "TENANT" else f"{describe(limit)} {limit.key}"
