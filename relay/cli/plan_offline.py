@@ -14,12 +14,12 @@ from relay.budget.timeline import Timeline
 from relay.config.configuration import Configuration
 from relay.message.priority import Priority
 from relay.process.deliverer import BOOT_ID
-from relay.queue.lineup import LineUp, of_each_mail
+from relay.queue.lineup import LineUp, left_out
 from relay.queue.situation import ASSUMED_S, Aside, Backlog, Kind, Sender, Situation
 from relay.queue.suspension import from_row
 from relay.route.mailbox import Mailboxes
 from relay.route.route import Login, Route
-from relay.route.tariff import Tariff, describe, limits_in_force
+from relay.route.tariff import Tariff, limits_in_force
 from relay.spool.change import Status
 from relay.spool.entry import Damaged
 from relay.spool.store import DATA_FILE, Store
@@ -72,11 +72,10 @@ def situation(
         route = by_name[name]
         logins = [login for login in route.identities if _name(login) in identities]
         if logins:
-            backlogs.append(Backlog(line_up.of(route, logins), int(priority), found.mails, found.kind()))
-    notes += [
-        f"the limit of {describe(limit)} is not looked at: each mail brings its key"
-        for limit in of_each_mail(configuration.routes)
-    ]
+            backlogs.append(
+                Backlog(line_up.of(route, logins), int(priority), found.mails, found.kind(), sources=1)
+            )
+    notes += left_out(configuration.routes)
     return Situation(
         time.time(), tuple(line_up.senders), tuple(line_up.standings), tuple(backlogs), tuple(suspensions),
         tuple(notes),

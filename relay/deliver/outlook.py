@@ -17,16 +17,15 @@ from relay.deliver.gate import Gate
 from relay.deliver.reach import Reach
 from relay.deliver.suspended import Suspended
 from relay.m365.row import Scope
-from relay.message.priority import Priority
 from relay.queue.breaker import Breaker
 from relay.queue.lane import Lane
-from relay.queue.lineup import LineUp, of_each_mail
+from relay.queue.lineup import LineUp, left_out
 from relay.queue.queue import Queue
 from relay.queue.situation import Aside, Backlog, Kind, Sender, Situation
 from relay.queue.suspension import Kind as Suspendable
 from relay.route.route import Login, Route
 from relay.route.table import RouteTable
-from relay.route.tariff import Tariff, describe
+from relay.route.tariff import Tariff
 from relay.route.tenant import Tenant
 
 SENDERS_MAX = 200
@@ -76,11 +75,16 @@ class Outlook:
             ways[name] = line_up.of(route, logins)
         return self._situation(line_up), ways
 
-    def of_lane(self, lane: Lane, priority: int, own: float) -> tuple[Situation, tuple[int, ...]]:
-        """The situation without so many mails of the lane, and who may send them."""
+    def of_lane(
+        self, lane: Lane, priority: int, own: float, *, takes_turns: bool = True
+    ) -> tuple[Situation, tuple[int, ...]]:
+        """The situation without so many mails of the lane, and who may send them.
+
+        `takes_turns`: these are one of its sources; else all the others go before them.
+        """
         line_up = self._line_up()
         way = line_up.of(lane.route, lane.logins)
-        return self._situation(line_up, lane, priority, own), way
+        return self._situation(line_up, lane, priority, own, takes_turns=takes_turns), way
 
     def external(self, lane: Lane) -> float:
         """The part of the recipients outside the tenant, as it was with the last mails."""
@@ -92,10 +96,16 @@ class Outlook:
         return LineUp(self._tariff, ledger, now, self._connections, self._completed)
 
     def _situation(
-        self, line_up: LineUp, lane: Lane | None = None, priority: int = 0, own: float = 0.0
+        self,
+        line_up: LineUp,
+        lane: Lane | None = None,
+        priority: int = 0,
+        own: float = 0.0,
+        *,
+        takes_turns: bool = True,
     ) -> Situation:
         notes = self._notes()
-        backlogs, is_cut = self._backlogs(line_up, (lane, priority, own))
+        backlogs, is_cut = self._backlogs(line_up, (lane, priority, own), takes_turns=takes_turns)
         if is_cut:
             notes.append(f"mail of more than {SENDERS_MAX} mailboxes waits; the largest are looked at")
         return Situation(
@@ -104,10 +114,7 @@ class Outlook:
         )  # fmt: skip
 
     def _notes(self) -> list[str]:
-        notes = [
-            f"the limit of {describe(limit)} is not looked at: each mail brings its key"
-            for limit in of_each_mail(self._routes.routes)
-        ]
+        notes = left_out(self._routes.routes)
         deferred = self._queue.depth().deferred
         if deferred:
             notes.append(f"{deferred:,} mails that were put off are not looked at")
@@ -116,7 +123,7 @@ class Outlook:
     # What waits.
 
     def _backlogs(
-        self, line_up: LineUp, without: tuple[Lane | None, int, float]
+        self, line_up: LineUp, without: tuple[Lane | None, int, float], *, takes_turns: bool
     ) -> tuple[list[Backlog], bool]:
         lanes = sorted(
             (lane for lane in self._queue.lanes if len(lane) and lane.logins), key=len, reverse=True
@@ -128,10 +135,12 @@ class Outlook:
             senders = line_up.of(lane.route, lane.logins)
             kind = self._kind(lane)
             for priority, count in lane.lengths():
-                mails = count - (without[2] if without[:2] == (lane, int(priority)) else 0.0)
+                mails, sources = float(count), lane.sources(priority)
+                if without[:2] == (lane, int(priority)):
+                    mails -= without[2]
+                    sources = max(1, sources - 1) if takes_turns else 0
                 if mails > 0.5:
-                    turns = sources(lane, priority)
-                    found.append(Backlog(senders, int(priority), mails, kind, sources=turns))
+                    found.append(Backlog(senders, int(priority), mails, kind, sources=sources))
         return found, False
 
     def _kind(self, lane: Lane) -> Kind:
@@ -194,8 +203,3 @@ class Outlook:
             if stop.key.scope in (Scope.TENANT_EXTERNAL, Scope.SENDER_DOMAIN):
                 what = "outside" if stop.key.scope is Scope.TENANT_EXTERNAL else "sender-domain"
                 yield Aside(what, stop.key.key, stop.reason, self._rest(stop))
-
-
-def sources(lane: Lane, priority: Priority) -> int:
-    """Between how many its mail of a priority takes turns; 0: the oldest goes first."""
-    return 0

@@ -203,7 +203,7 @@ class Reasons:
                 own = float(max(0, count - before))
         if not lane.logins:
             return before, None
-        situation, senders = self._outlook.of_lane(lane, priority, own)
+        situation, senders = self._outlook.of_lane(lane, priority, own, takes_turns=False)
         kind = Kind(recipients, recipients * self._outlook.external(lane), mail.envelope.size)
         told = forecast(situation, Errand(senders, priority, 1, kind, max(0.0, from_s)))
         return before, None if told.first_s is None else situation.at + told.first_s

@@ -71,6 +71,10 @@ class Lane:
         """How many wait, by priority."""
         return [(priority, len(strand)) for priority, strand in zip(_PRIORITIES, self._strands, strict=True)]
 
+    def sources(self, priority: Priority) -> int:
+        """Between about how many its mail of a priority takes turns."""
+        return self._strands[priority].sources
+
     def push(self, job: Job) -> None:
         """The job waits for its turn."""
         job.lane = self

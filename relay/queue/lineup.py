@@ -5,15 +5,15 @@ disk. What is not known of a login (how long its mails take, whether it has stop
 whoever asks.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from relay.budget.connection import Connections
 from relay.budget.ledger import Ledger
-from relay.budget.limit import Limit, Unit
+from relay.budget.limit import Scope, Unit
 from relay.budget.standing import Standing
 from relay.queue.situation import ASSUMED_S, Sender
 from relay.route.route import Login, Route
-from relay.route.tariff import Tariff, scopes_of
+from relay.route.tariff import Tariff, describe, scopes_of
 
 Place = tuple[str, str, str, int, bool]
 Complete = Callable[[Sender, Route, Login | None], Sender]
@@ -77,9 +77,19 @@ class LineUp:
         return tuple(found)
 
 
-def of_each_mail(routes: Iterable[Route]) -> list[Limit]:
-    """Limits whose key each mail brings: a forecast leaves them out, and says so."""
-    rows = [
-        limit for route in routes for limit in route.limits if limit.scope.name in ("CLIENT", "RECIPIENT")
+def left_out(routes: Sequence[Route]) -> list[str]:
+    """What a forecast does not look at, in words for people."""
+    rows = dict.fromkeys(limit for route in routes for limit in route.limits)
+    of_each_mail = [
+        limit
+        for limit in rows
+        if limit.scope in (Scope.CLIENT, Scope.RECIPIENT) and limit.unit is not Unit.CONNECTIONS
     ]
-    return [limit for limit in dict.fromkeys(rows) if limit.unit is not Unit.CONNECTIONS]
+    return [
+        *(
+            f"the limit of {describe(each)} is not looked at: each mail brings its key"
+            for each in of_each_mail
+        ),
+        *(f"the ramp to {describe(each)} counts as it does today" for each in rows if each.ramp),
+        *(f"the hours of the route {route.name} are not looked at" for route in routes if route.hours),
+    ]

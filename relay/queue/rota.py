@@ -67,6 +67,15 @@ class Rota(Generic[W]):
         """There are others whom a turn takes it from."""
         return len(self._order) > 1
 
+    @property
+    def members(self) -> int:
+        """About how many take turns: one that has just gone may be among them."""
+        return len(self._order)
+
+    def only(self) -> W | None:
+        """What the only member has; None: there are more, or none."""
+        return self._order[0][2].waits if len(self._order) == 1 else None
+
     def __len__(self) -> int:
         """How much mail all members have; a step for each."""
         return sum([len(member.waits) for member in self._members.values()])

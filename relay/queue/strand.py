@@ -93,6 +93,15 @@ class Strand:
                 heapreplace(ages, (job.id, self._knowing(), line))
         return None
 
+    @property
+    def sources(self) -> int:
+        """About how many take turns: clients, and where there is only one, his campaigns."""
+        ordinary, large = self._clients
+        only = ordinary.only()
+        if isinstance(only, Rota) and not large.members:
+            return only.members
+        return max(ordinary.members, large.members)
+
     def before(self, job: Job) -> int:
         """About how many go before it, of ordinary or of large mail as it is itself."""
         flow = job.flow

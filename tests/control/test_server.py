@@ -175,6 +175,11 @@ async def test_who_is_one_too_many_is_told_so(tmp_path: Path) -> None:
 
 @in_loop
 async def test_an_order_ends_where_it_is_when_the_deliverer_does(tmp_path: Path) -> None:
+    with patch("relay.deliver.actions.SLICE", 20):
+        await _ends_with_the_deliverer(tmp_path)
+
+
+async def _ends_with_the_deliverer(tmp_path: Path) -> None:
     async with controlled(tmp_path, route_to(NOBODY)) as (relay, server), asking(tmp_path) as client:
         await fill(relay, 3000)
         client.writer.write(b'{"do":"hold","where":{"all":true}}\n')

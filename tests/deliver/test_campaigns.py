@@ -104,6 +104,29 @@ async def test_its_end_is_foreseen_by_the_limit_that_holds_it_up(tmp_path: Path)
             assert campaign.first_done_at == campaign.done_at
 
 
+@in_loop
+async def test_a_campaign_that_takes_turns_with_an_older_one_is_foreseen_so(tmp_path: Path) -> None:
+    limit = Limit(Scope.ROUTE, Unit.MESSAGES, 60, 3600)
+
+    def before(relay: Relaying) -> None:
+        for number in range(600):
+            relay.accept(f"{number}@c.test", campaign="April", account="crm", priority=Priority.BULK)
+        accept(relay, 120)
+
+    async with Sink() as sink:
+        route, clock = route_to(sink.port, limits=(limit,)), FakeClock()
+        async with relaying(
+            tmp_path, route, clock=clock, before=before, later=lambda s, go: Never()
+        ) as relay:
+            await relay.until(lambda: len(sink.mails) >= 2)
+            campaign = may(relay)
+            clock.advance(2.0)
+            book_of(relay).foresee(campaign)
+            assert campaign.done_at is not None
+            # Every second mail is its own: 240 minutes, not 720.
+            assert campaign.done_at - clock.now() == pytest.approx(240 * 60, rel=0.03)
+
+
 class Never:
     def cancel(self) -> None: ...
 
