@@ -33,6 +33,7 @@ from relay.config.value import (
     FailedWord,
     Host,
     KeptWord,
+    LateWord,
     Level,
     ListenerTls,
     Network,
@@ -210,6 +211,7 @@ class RouteTable(Table):
     uncertain: UncertainWord | None = None
     uncertain_after: Seconds | None = None
     uncertain_then: ThenWord | None = None
+    late: LateWord | None = None
     failed: FailedWord | None = None
     delay_after: Seconds | None = None
     recipients_per_message: Count | None = None

@@ -22,13 +22,13 @@ from relay.config.retry import build_retry
 from relay.m365.cloud import CLOUDS, WORLDWIDE, Cloud
 from relay.m365.preset import PRESETS, HostFrom, Kind, Preset, host_of
 from relay.message.uncertain import Then, Uncertain
-from relay.route.route import Failed, Route, TlsMode
+from relay.route.route import Failed, Late, Route, TlsMode
 from relay.route.tenant import Tenant
 
 INITIAL_DOMAINS = (".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")
 """What a tenant's first domain ends in (SUP: wrong-office-365-region-exo)."""
 _ROUTE_BY_HAND = {
-    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders", "mx_of", "uncertain", "uncertain_then", "failed", "retry", "hours",
+    "name", "kind", "tls", "ca_file", "client_certificate", "client_key", "recipients", "senders", "mx_of", "uncertain", "uncertain_then", "late", "failed", "retry", "hours",
 }  # fmt: skip
 
 
@@ -66,6 +66,7 @@ def _route(found: Findings, key: str, table: RouteTable, tenant: TenantTable | N
         matches=build_matches(found, key, table.match or (), tenant),
         on_uncertain=Uncertain(table.uncertain) if table.uncertain else route.on_uncertain,
         uncertain_then=Then(table.uncertain_then) if table.uncertain_then else None,
+        on_late=Late(table.late) if table.late else route.on_late,
         failed=Failed(table.failed) if table.failed else route.failed,
         mx_of=mx_of,
         retry_steps_s=build_retry(found, key, table),

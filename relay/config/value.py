@@ -162,6 +162,7 @@ SideWord = Literal["inside", "outside"]
 """Of relay.route.match.Side; likewise."""
 ActionWord = Literal["off", "warn", "refuse"]
 """Of relay.receive.options.Action; likewise."""
+LateWord = Literal["tell", "refuse"]
 UncertainWord = Literal["retry", "hold", "ask"]
 """Of relay.message.uncertain.Uncertain; likewise."""
 ThenWord = Literal["retry", "arrived", "fail"]

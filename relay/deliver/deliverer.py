@@ -33,6 +33,7 @@ from relay.deliver.options import DelivererOptions
 from relay.deliver.outages import Outages
 from relay.deliver.outlook import Outlook
 from relay.deliver.pool import Pool
+from relay.deliver.prospecting import Prospecting
 from relay.deliver.reach import Reach
 from relay.deliver.reasons import Reasons
 from relay.deliver.register import Register
@@ -57,6 +58,7 @@ from relay.route.spill import may_spill
 from relay.route.table import RouteTable
 from relay.route.tariff import Tariff, limits_in_force
 from relay.route.tenant import Tenant
+from relay.spool import prospect
 from relay.spool.change import Budget
 from relay.spool.handover import Queued
 from relay.spool.spool import Spool
@@ -206,6 +208,9 @@ class Deliverer:
             routes, self._queue, budgets, self._limits, self._tenant, connections, self._breakers, self.suspended,
             self._gate_of, clock,
         )  # fmt: skip
+        self._prospecting = Prospecting(
+            options.handover_path.with_name(prospect.FILE), lambda: self._queue.lanes, self.outlook, clock
+        )
         self.campaigns = CampaignBook(
             store.budget_rows().rows, self.outlook,
             lambda rows, done: committer.submit(Budget(tuple(rows)), done), record, clock,
@@ -323,6 +328,7 @@ class Deliverer:
                 self._outages.note(pool.reach, is_out=pool.is_out)
             self._expiry.tick()
             self.campaigns.tick()
+            self._prospecting.tick()
             if self._reporting is not None:
                 self._reporting.tick()
             self._sample()

@@ -16,7 +16,7 @@ from relay.receive.learning import learning_bounds
 from relay.receive.options import ListenerTls, ReceiverOptions
 from relay.receive.receiver import Receiver
 from relay.route.table import RouteTable
-from relay.spool import lock
+from relay.spool import lock, prospect
 from relay.spool.commit import Committer
 from relay.spool.lock import Lock
 from relay.spool.options import SpoolOptions
@@ -61,6 +61,7 @@ async def work(life: Life) -> None:
             told.brakes,
             told.learning,
             told.inbound,
+            told.deliverer.handover_path.with_name(prospect.FILE),
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
         RouteTable(told.routes, told.tenant, told.clients.bounds() | learning_bounds(told.learning)),

@@ -21,6 +21,7 @@ from relay.receive.allowance import Allowance
 from relay.receive.brake import Brakes
 from relay.receive.buffers import Buffers
 from relay.receive.dkim import Dkim
+from relay.receive.late import Late
 from relay.receive.learning import Learning, give_back_places
 from relay.receive.login_cache import KEY_BYTES, LoginCache
 from relay.receive.logins import Logins
@@ -103,6 +104,7 @@ class Common:
         """Signs what has a policy; None: no domain has one."""
         self.suppression = suppression
         """Who gets no mail; None: everybody may."""
+        self.late = Late(options.prospects, routes, clock)
         self.once = once
         """Knows mails by their idempotency keys; None: no key counts."""
         self.directory = Directory(options.clients, secrets.token_bytes)

@@ -51,7 +51,7 @@ class Owner(Protocol):
 class Incoming:
     """One mail, from its first content to the end of its commit."""
 
-    __slots__ = ("_accept", "_author", "_body", "_chunks", "_claim", "_common", "_error", "_from_left", "_head", "_is_charged", "_name", "_origin", "_original_from", "_owner",
+    __slots__ = ("_accept", "_author", "_body", "_chunks", "_claim", "_common", "_error", "_from_left", "_head", "_is_charged", "_late", "_name", "_origin", "_original_from", "_owner",
                  "_policy", "_refusal", "_since", "_streamed", "_waiting", "id")  # fmt: skip
 
     def __init__(self, common: Common, owner: Owner) -> None:
@@ -74,6 +74,8 @@ class Incoming:
         """Where it comes from, once its data has ended."""
         self._body: Body | None = None
         """What streamed, of a mail with an idempotency key."""
+        self._late = ""
+        """What is said of its deadline."""
         self._claim: Claim | None = None
         self._original_from = b""
         self._from_left = ""
@@ -253,6 +255,11 @@ class Incoming:
     def _admit(self, change: Accept) -> Accept | Reply:
         """The last that is asked: a route for each recipient, and room in its client's quotas, which it uses now."""
         outcome = choose(change, self._common.routes)
+        if isinstance(outcome, Accept) and outcome.envelope.deadline:
+            late = self._common.late.judge(outcome.envelope)
+            if isinstance(late, Reply):
+                return late
+            self._late = late
         if isinstance(outcome, Accept) and self._policy.quotas:
             envelope = outcome.envelope
             refusal = self._common.allowance.charge(envelope.account, self._policy, len(envelope.recipients))
@@ -331,7 +338,7 @@ class Incoming:
                 envelope.deadline or UNSET,
             )
         )
-        return Reply(250, "2.0.0", f"queued as {name}")
+        return Reply(250, "2.0.0", f"queued as {name}{self._late}")
 
     def _drop(self) -> None:
         # What fails here is found by `abandon_partial` when a receiver of this slot starts again.

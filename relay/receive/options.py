@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 
 from relay.identity.bearer import Inbound
 from relay.identity.client import Clients
@@ -205,6 +206,8 @@ class ReceiverOptions:
     """None: nobody unknown is let in."""
     inbound: Inbound | None = None
     """Whose tokens are taken; None: nobody's."""
+    prospects: Path | None = None
+    """What the deliverer foresees; None: nothing."""
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

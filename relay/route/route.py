@@ -57,6 +57,14 @@ class Failed(Enum):
     """It is kept for the administrator."""
 
 
+class Late(Enum):
+    """What is done about a mail that cannot leave before its own deadline."""
+
+    TELL = "tell"
+    """It is queued, and the reply says so."""
+    REFUSE = "refuse"
+
+
 Login = Credentials | OAuth | Withheld
 """How to log in to one mailbox."""
 
@@ -117,6 +125,7 @@ class Route:
     uncertain_after_s: float | None = None
     """How long after such a loss `uncertain_then` becomes of a mail that is kept; None: it stays until it is settled."""
     uncertain_then: Then | None = None
+    on_late: Late = Late.TELL
     failed: Failed = Failed.REPORT
     delay_after_s: float | None = None
     """Age at which a sender is told that his mail waits; 0: never, None: as `[report]` says."""
