@@ -16,6 +16,7 @@ def policy_rows(policy: Policy) -> list[tuple[str, str]]:
         ("recipients_per_message", str(policy.recipients_per_message or "")),
         ("connections", str(policy.connections or "")),
         ("weight", "" if policy.weight == 1 else str(policy.weight)),
+        ("campaign", policy.campaign),
     ]
     rows += [(quota_key(quota.of, quota.per), str(quota.count)) for quota in policy.quotas]
     return [(key, value) for key, value in rows if value]

@@ -128,6 +128,7 @@ def _client(table: AnyClient, passwords: tuple[Password, ...]) -> Client:
             connections=table.connections or 0,
             quotas=tuple(_quotas(table)),
             weight=table.weight or 1,
+            campaign=table.campaign or "",
         ),
         bool(table.disabled),
         table.oauth_app or "",

@@ -11,6 +11,7 @@ from relay.config.table import Table
 from relay.config.value import Count, Network, PriorityWord, Size
 from relay.identity.client import INSIDE
 from relay.identity.password import check_hash
+from relay.message.own_field import MAX_CAMPAIGN, is_campaign
 from relay.smtp.sasl_server import NAME_MAX_BYTES
 from relay.smtp.scram import read_verifier
 
@@ -92,6 +93,12 @@ Hash = Annotated[str, AfterValidator(check_hash)]
 Scram = Annotated[str, AfterValidator(_verifier)]
 
 
+def _campaign(value: str) -> str:
+    if not is_campaign(value):
+        raise ValueError(f"write a name of 1 to {MAX_CAMPAIGN} printable ASCII characters")
+    return value
+
+
 class AnyClient(Table):
     """What both have; `from` is no name for an attribute."""
 
@@ -113,6 +120,7 @@ class AnyClient(Table):
     recipients_per_message: Count | None = None
     connections: Annotated[int, Field(ge=1, le=CONNECTIONS_MAX)] | None = None
     weight: Annotated[int, Field(ge=1, le=WEIGHT_MAX)] | None = None
+    campaign: Annotated[str, AfterValidator(_campaign)] | None = None
     messages_per_minute: Amount | None = None
     messages_per_hour: Amount | None = None
     messages_per_day: Amount | None = None

@@ -58,6 +58,8 @@ class Policy:
     """How much in which time, over all receivers."""
     weight: int = 1
     """Turns that its mail takes in the queue where others take one."""
+    campaign: str = ""
+    """Of a mail that names none."""
 
 
 ANYTHING = Policy()

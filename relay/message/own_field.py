@@ -90,7 +90,7 @@ def _understand(values: dict[str, str]) -> Wishes | Unreadable:
         word = value.lower()
         if name == PRIORITY and word in PRIORITIES:
             priority = PRIORITIES[word]
-        elif name == CAMPAIGN and _CAMPAIGN.fullmatch(value):
+        elif name == CAMPAIGN and is_campaign(value):
             campaign = value
         elif name == UNCERTAIN and word in _UNCERTAIN:
             uncertain = _UNCERTAIN[word]
@@ -103,6 +103,11 @@ def _understand(values: dict[str, str]) -> Wishes | Unreadable:
     return Wishes(
         priority, campaign, uncertain, idempotency_key, moments.get(NOT_BEFORE), moments.get(DEADLINE)
     )
+
+
+def is_campaign(name: str) -> bool:
+    """Whether a campaign may be called so."""
+    return _CAMPAIGN.fullmatch(name) is not None
 
 
 def _shown(value: str) -> str:

@@ -108,7 +108,7 @@ def accept(
         message_id[:MAX_MESSAGE_ID],
         origin.account,
         priority=_priority(origin, mail, wishes.priority),
-        campaign=wishes.campaign,
+        campaign=wishes.campaign or origin.policy.campaign,
         not_before=span.not_before,
         deadline=span.deadline,
         original_sender=None if sender == mail.sender else mail.sender,

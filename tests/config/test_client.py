@@ -339,6 +339,7 @@ message_size = "10 MB"
 recipients_per_message = 50
 connections = 4
 weight = 3
+campaign = "Letters"
 messages_per_minute = 1
 messages_per_hour = 2
 messages_per_day = 3
@@ -363,6 +364,7 @@ def test_a_policy_says_how_much_and_to_whom(folder: Folder) -> None:
         recipients_per_message=50,
         connections=4,
         weight=3,
+        campaign="Letters",
         quotas=tuple(
             Quota(of, per, count)
             for count, (of, per) in enumerate(((of, per) for of in Counted for per in Per), 1)
@@ -384,6 +386,7 @@ def test_the_deliverer_is_told_who_weighs_more_than_others(folder: Folder) -> No
         ("recipients = []", "client[0].recipients: must not be empty"),
         ('priority_max = "bulk"\npriority = "high"', 'client[0].priority: "high" is above priority_max = "bulk"'),
         ("weight = 0", "client[0].weight: must be at least 1"),
+        ('campaign = ""', "client[0].campaign: "),
         ("weight = 101", "client[0].weight: must be at most 100"),
         ("connections = 1001", "client[0].connections: must be at most 1000"),
         ("messages_per_day = 0", "client[0].messages_per_day: must be at least 1"),

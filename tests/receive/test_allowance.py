@@ -95,6 +95,18 @@ def test_a_route_that_no_client_could_take_is_not_said_to_be_another_clients() -
     run(main)
 
 
+def test_mail_that_names_no_campaign_has_that_of_its_client() -> None:
+    async def main() -> None:
+        async with house(clients=clients(local(Policy(campaign="Letters")))) as h:
+            wire = await greeted(h)
+            assert (await send(wire)).startswith(b"250 2.0.0")
+            assert (await send(wire, mail=b"X-Relay-Campaign: May\r\n\r\nx\r\n")).startswith(b"250 2.0.0")
+            assert [envelope.campaign for envelope, _ in h.mails()] == ["Letters", "May"]
+            await wire.close()
+
+    run(main)
+
+
 def test_priority_is_the_clients_and_never_above_its_or_the_listeners_highest() -> None:
     async def main() -> None:
         listener = ListenerOptions(
@@ -116,6 +128,7 @@ def test_priority_is_the_clients_and_never_above_its_or_the_listeners_highest() 
             )
             await wire.say(b"RSET\r\n")
             assert (await send(wire)).startswith(b"250 2.0.0")
+            assert {envelope.campaign for envelope, _ in h.mails()} == {""}
             priorities = [envelope.priority for envelope, _ in h.mails()]
             assert priorities == [Priority.BULK, Priority.NORMAL, Priority.BULK]
             await wire.close()
