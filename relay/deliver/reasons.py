@@ -188,6 +188,7 @@ class Reasons:
         """How many go before it, and when it will leave, as far as can be foreseen."""
         lane, priority = job.lane, int(job.priority)
         count = dict(lane.lengths())[job.priority]
+        from_s = max(0.0, *(reason.until or 0.0 for reason in found)) - self._clock.now()
         match job.seat:
             case None:
                 return 0, None
@@ -195,10 +196,8 @@ class Reasons:
                 if any(reason.until is None for reason in found):
                     return 0, None
                 # When its time has come it stands before mail that is younger than it.
-                from_s = max(0.0, *(reason.until or 0.0 for reason in found)) - self._clock.now()
                 before, own = 0, float(count)
             case _:
-                from_s = 0.0
                 before = lane.before(job)
                 own = float(max(0, count - before))
         if not lane.logins:

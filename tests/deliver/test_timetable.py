@@ -55,6 +55,21 @@ async def test_bulk_waits_for_its_hours_and_all_else_goes_past(tmp_path: Path) -
 
 
 @in_loop
+async def test_what_waits_for_its_hours_is_not_foreseen_before_them(tmp_path: Path) -> None:
+    clock = FakeClock(EIGHT - HOUR)
+    # Nobody listens at port 1, so that the mail stands in its lane.
+    async with relaying(tmp_path, route_to(1, hours=(OFFICE,)), clock=clock, later=Timers(clock)) as relay:
+        mail = await relay.send()
+        assert relay.deliverer is not None
+        await relay.until(lambda: relay.told(trace.ConnectionFailed))
+        explained = relay.deliverer.reasons.of(mail.id)
+        assert explained is not None
+        [reason] = explained.reasons
+        assert reason.what == "hours" and reason.until == EIGHT
+        assert reason.leaves_at is not None and EIGHT <= reason.leaves_at < EIGHT + 60
+
+
+@in_loop
 async def test_what_was_put_off_within_the_hours_is_not_tried_outside_of_them(tmp_path: Path) -> None:
     clock = FakeClock(EIGHT + 9.9 * HOUR)
     timers = Timers(clock)
