@@ -106,12 +106,12 @@ class LoginSucceeded(_Event, frozen=True):
 
 
 class LoginFailed(_Event, frozen=True):
-    """Somebody did not get in. Whoever types the password in place of the name writes it here."""
+    """Somebody did not get in."""
 
     client: str
     listener: str
     username: str
-    """As given, in printable characters and cut."""
+    """A client's, or an address, as given; a keyed hash of any other: it may be a password in the wrong place."""
     mechanism: str
     reason: str
     about: str | UnsetType = UNSET
