@@ -23,6 +23,7 @@ from relay.trace.learning_event import SeenDropped as SeenDropped
 from relay.trace.learning_event import SeenTrouble as SeenTrouble
 from relay.trace.repeat_event import IdempotencyKeysFull, MailRepeated
 from relay.trace.signing_keys_event import SigningKeysRead
+from relay.trace.turned_away_event import SessionsRefused as SessionsRefused
 from relay.trace.webhook_event import (
     WebhookFailed,
     WebhookGap,
@@ -767,6 +768,7 @@ class LogDropped(_Event, frozen=True):
 
 Event = (
     SessionRefused
+    | SessionsRefused
     | SessionEnded
     | CommandRefused
     | Accepted
