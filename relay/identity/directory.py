@@ -6,6 +6,7 @@ shape as somebody's, which nothing fits. Whoever asks does the same work for eve
 """
 
 import hmac
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -17,6 +18,11 @@ from relay.smtp.scram import ITERATIONS, KEY_BYTES, Verifier
 REMEMBERED_MAX = 4_096
 """Addresses whose client is remembered; an application server has a handful."""
 SALT_BYTES = 16
+SHOWN_MAX = 64
+"""Characters of a name that is written down; the longest is that of an address' local part."""
+HASH_SHOWN_BYTES = 4
+"""Enough to see that it is the same name again, and to tell some thousand apart."""
+_ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
 _PLAIN_HASH = (
     f"$argon2id$v=19$m={password.MEMORY_KIB},t={password.TIME_COST},p={password.PARALLELISM}"
     f"${'A' * 22}${'A' * 43}"
@@ -31,6 +37,9 @@ class Directory:
         self.clients = known.clients
         self._seed = known.seed.encode() or entropy(32)
         self._by_username = {each.username.lower(): each for each in self.clients if each.username}
+        self._names = {
+            shown.lower() for each in self.clients for shown in (each.name, each.username, each.oauth_app)
+        }
         self._by_token = {
             (each.oauth_app, user): each
             for each in self.clients
@@ -79,6 +88,16 @@ class Directory:
     def by_username(self, username: str) -> Client | None:
         """Who logs in so, disabled or not. ASCII letters match in either case."""
         return self._by_username.get(username.lower())
+
+    def shown(self, username: str) -> str:
+        """What may be written down of a name that somebody gave.
+
+        It may be a password in the wrong place, and the audit log forgets nothing. So a name is written down when it
+        is a client's, or empty, or has the form of an address; of any other, a keyed hash that is the same each time.
+        """
+        if username.lower() in self._names or not username or _ADDRESS.fullmatch(username):
+            return username[:SHOWN_MAX].encode("unicode_escape").decode()
+        return f"unknown:{self._derived(b'shown', username)[:HASH_SHOWN_BYTES].hex()}"
 
     def by_token(self, application: str, user: str) -> Client | None:
         """Whose a token is, disabled or not: of the application for itself (`user` empty), or for a user."""

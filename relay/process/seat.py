@@ -6,6 +6,7 @@ while replacements do not last: a fault that stays must not eat the machine.
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import Callable
 
 from relay.clock import Clock
@@ -81,7 +82,7 @@ class Seat:
         child.drain()
         done, _ = await asyncio.wait((child.ended,), timeout=within_s)
         if done:
-            return child.ended.result() == 0
+            return _is_clean(child, child.ended.result())
         child.kill()
         await asyncio.wait((child.ended,), timeout=KILLED_WITHIN_S)
         return False
@@ -101,7 +102,7 @@ class Seat:
                 role=self.role,
                 status=status,
                 restart_in=delay,
-                level="info" if self._is_stopping and status == 0 else "warning",
+                level="info" if self._is_stopping and _is_clean(child, status) else "warning",
             )
         )
         self._on_end(self, child.pid, status)
@@ -111,6 +112,12 @@ class Seat:
             self._backoff_s = BACKOFF_FIRST_S
         delay, self._backoff_s = self._backoff_s, min(self._backoff_s * 2, BACKOFF_MAX_S)
         return delay
+
+
+def _is_clean(child: Child, status: int) -> bool:
+    """Did it end as it was told to?"""
+    # Until it listens for signals, SIGTERM ends it as it would any program. It was not ready, so it had nothing in hand.
+    return status == 0 or (status == -signal.SIGTERM and not child.is_ready)
 
 
 async def wait_ready(seats: list[Seat], within_s: float) -> bool:

@@ -11,15 +11,12 @@ import socket
 
 from relay.errors import ProtocolError
 from relay.receive import policy
-from relay.receive.brake import BRAKED
 from relay.receive.common import Common
 from relay.receive.options import ListenerTls
 from relay.receive.session import Listener, Session
 from relay.smtp.proxy import Proxied, parse_proxy
 from relay.tls import explain
-from relay.trace.event import Level, SessionRefused
 
-_BRAKED = frozenset(map(str, BRAKED))
 RETRY_S = 0.1
 """After a failed accept, as when no file descriptor is left."""
 HANDSHAKE_ERRORS = (OSError, EOFError, RuntimeError)
@@ -66,9 +63,7 @@ def _refusal(listener: Listener, common: Common, client: str) -> str | None:
 def _refuse(connection: socket.socket, client: str, reason: str, listener: Listener, common: Common) -> None:
     # Without TLS there is no way to say it.
     connection.close()
-    # Of a ban the log has been told already, once.
-    level: Level = "debug" if reason in _BRAKED else "warning"
-    common.record(SessionRefused(client, listener.options.name, reason, level))
+    common.turned_away.tell(client, listener.options.name, reason)
 
 
 async def _proxied(connection: socket.socket, proxy: str, listener: Listener, common: Common) -> None:
@@ -115,4 +110,4 @@ async def _begin(connection: socket.socket, client: str, listener: Listener, com
             ssl_handshake_timeout=timeout_s,
         )
     except HANDSHAKE_ERRORS as error:
-        common.record(SessionRefused(client, listener.options.name, explain(error, "the client")))
+        common.turned_away.tell(client, listener.options.name, explain(error, "the client"))

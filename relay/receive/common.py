@@ -32,6 +32,7 @@ from relay.receive.seen import Seen
 from relay.receive.spoofing import Spoofing
 from relay.receive.suppression import Suppression
 from relay.receive.token_logins import TokenLogins
+from relay.receive.turned_away import TurnedAway
 from relay.route.table import RouteTable
 from relay.smtp.reply import Reply
 from relay.spool.change import Change
@@ -138,6 +139,7 @@ class Common:
         give_back_places(usage, self.learning)
         self.seen = Seen(seen, self.learning, options.tenant.is_inside, clock, record)
         self.brakes = Brakes(options.brakes)
+        self.turned_away = TurnedAway(record)
         self.record = record
         self.clock = clock
         self.ids = QueueIdSource(options.slot, clock, last_id)

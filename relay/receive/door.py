@@ -7,10 +7,8 @@ welcome to a session; the others cost no session, no line of the log each, and n
 import asyncio
 from typing import cast
 
-from relay.receive.brake import BRAKED
 from relay.receive.common import Common
 from relay.receive.session import Listener, Session
-from relay.trace.event import Level, SessionRefused
 
 
 class Door(asyncio.BufferedProtocol):
@@ -33,9 +31,7 @@ class Door(asyncio.BufferedProtocol):
             connection.set_protocol(session)
             session.connection_made(connection)
             return
-        # Of a ban the log has been told already, once.
-        level: Level = "debug" if refusal in BRAKED else "warning"
-        self._common.record(SessionRefused(address, self._listener.options.name, str(refusal), level))
+        self._common.turned_away.tell(address, self._listener.options.name, str(refusal))
         connection.write(refusal.encode())
         connection.close()
 

@@ -168,6 +168,7 @@ class Receiver:
         if common.dkim is not None:
             common.dkim.close()
         common.logins.close()
+        common.turned_away.sweep(float("inf"))
         await common.seen.close()
         if common.tokens is not None:
             await common.tokens.close()
@@ -189,6 +190,7 @@ class Receiver:
         now = common.now = common.clock.monotonic()
         for session in list(common.sessions):
             session.sweep(now)
+        common.turned_away.sweep(now)
         if common.once is not None:
             common.once.sweep(now)
         self._read_roll()

@@ -15,10 +15,8 @@ from relay.clock import Clock
 from relay.message.envelope import Envelope
 from relay.receive.accept import Origin
 from relay.receive.learning import Learning
-from relay.receive.verdict import USERNAME_SHOWN_MAX, Refused
 from relay.smtp.reply import Reply
-from relay.smtp.sasl_server import Login
-from relay.trace.event import Record, SeenDropped, SeenTrouble
+from relay.trace.event import LoginFailed, Record, SeenDropped, SeenTrouble
 from relay.trace.seen.sighting import LEARNING, NOTHING, Sighting, Who, is_unknown
 from relay.trace.seen.store import SeenError, SeenStore
 
@@ -86,15 +84,14 @@ class Seen:
                 seen.keep("authors", seen.authors, _text(author))
             self._look_at_recipients(seen, envelope)
 
-    def login_failed(self, who: Who, tls: str, login: Login, verdict: Refused) -> None:
+    def login_failed(self, who: Who, tls: str, failed: LoginFailed) -> None:
         """As whom it would log in, which nobody lets it: what an administrator must give it, or take from it."""
         seen = self._of_try(who)
         if seen is not None:
             if tls:
                 seen.keep("tls", seen.tls, tls)
-            name = login.username[:USERNAME_SHOWN_MAX].encode("unicode_escape").decode()
-            how = f"{login.mechanism} {_protected(tls)}"
-            seen.keep("tried", seen.tried, f"{how} as {name}: {verdict.reason}")
+            how = f"{failed.mechanism} {_protected(tls)}"
+            seen.keep("tried", seen.tried, f"{how} as {failed.username}: {failed.reason}")
 
     def login_not_taken(self, who: Who, tls: str, mechanism: str, reply: Reply) -> None:
         """It could not even try: no AUTH there, no TLS, no such mechanism. What it said further was not read."""

@@ -20,7 +20,7 @@ from msgspec import UNSET
 from relay.message.envelope import Recipient
 from relay.receive import policy
 from relay.receive.accept import Origin
-from relay.receive.brake import BANNED, BRAKED, Brake, Braked
+from relay.receive.brake import BANNED, Brake, Braked
 from relay.receive.buffers import Inbox
 from relay.receive.common import Common
 from relay.receive.incoming import Incoming
@@ -36,7 +36,7 @@ from relay.smtp.server import Event, Phase, Server, ServerOptions, Signal
 from relay.smtp.xclient import XClient
 from relay.spool.change import MAX_RECORD_BYTES
 from relay.tls import ServerContext, describe, explain, peer_certificate
-from relay.trace.event import ClientBraked, CommandRefused, Level, SessionEnded, SessionRefused
+from relay.trace.event import ClientBraked, CommandRefused, LoginFailed, SessionEnded
 
 LINGER_S = 3.0
 """After a refusal we read on so long: closing with bytes unread sends a reset, which can overtake the reply."""
@@ -318,7 +318,8 @@ class Session(asyncio.BufferedProtocol):
     def _answer_login(self, event: Login, verdict: Verdict) -> None:
         common, client, now = self._common, self._client, self._common.now
         self._active_at = now
-        common.record(login_event(event, verdict, client, self._listener.options.name))
+        told = login_event(event, verdict, client, self._listener.options.name, common.directory.shown)
+        common.record(told)
         name = braked_name(event, client)
         if isinstance(verdict, Granted):
             self._visitor.logged_in(verdict.client, event.mechanism)
@@ -328,7 +329,8 @@ class Session(asyncio.BufferedProtocol):
         else:
             brake = common.brakes.login_failed(client, name, event.password, now)
             self._answer(verdict.reply, brake)
-            common.seen.login_failed(self._visitor.who, self._origin.tls, event, verdict)
+            if isinstance(told, LoginFailed):
+                common.seen.login_failed(self._visitor.who, self._origin.tls, told)
 
     def _answer(self, reply: Reply, brake: Brake) -> None:
         """Now, or as late as the brakes say."""
@@ -558,9 +560,7 @@ class Session(asyncio.BufferedProtocol):
 
     def _turn_away(self, reply: Reply) -> None:
         self._reason = str(reply)
-        # Of a ban the log has been told already, once.
-        level: Level = "debug" if reply in BRAKED else "warning"
-        self._common.record(SessionRefused(self._client, self._listener.options.name, self._reason, level))
+        self._common.turned_away.tell(self._client, self._listener.options.name, self._reason)
         self._server.close(reply)
         # Only who has spoken has bytes here that are unread; the others must not hold a connection any longer.
         self._may_linger = self._is_faulty = reply is policy.EARLY_TALKER

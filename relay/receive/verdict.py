@@ -12,7 +12,6 @@ from relay.trace.event import Level, LoginFailed, LoginSucceeded
 
 BUSY = Reply(454, "4.7.0", "Too many logins just now; try again later")
 WELCOME = Reply(235, "2.7.0", "Welcome")
-USERNAME_SHOWN_MAX = 64
 
 
 class Granted(Struct, frozen=True):
@@ -42,10 +41,12 @@ def braked_name(login: Login, address: str) -> str:
     return address if login.mechanism in bearer.NAMES else login.username
 
 
-def login_event(login: Login, verdict: Verdict, address: str, listener: str) -> LoginSucceeded | LoginFailed:
-    """What the trace is told of a login."""
+def login_event(
+    login: Login, verdict: Verdict, address: str, listener: str, shown: Callable[[str], str]
+) -> LoginSucceeded | LoginFailed:
+    """What the trace is told of a login; `shown` says what of a name may be written down."""
     if isinstance(verdict, Granted):
         level: Level = "debug" if verdict.is_cached else "info"
         return LoginSucceeded(address, listener, verdict.client.name, login.mechanism, level)
-    shown = login.username[:USERNAME_SHOWN_MAX].encode("unicode_escape").decode()
-    return LoginFailed(address, listener, shown, login.mechanism, verdict.reason, verdict.about or UNSET)
+    name = shown(login.username)
+    return LoginFailed(address, listener, name, login.mechanism, verdict.reason, verdict.about or UNSET)

@@ -23,6 +23,7 @@ from relay.trace.learning_event import SeenDropped as SeenDropped
 from relay.trace.learning_event import SeenTrouble as SeenTrouble
 from relay.trace.repeat_event import IdempotencyKeysFull, MailRepeated
 from relay.trace.signing_keys_event import SigningKeysRead
+from relay.trace.turned_away_event import SessionsRefused as SessionsRefused
 from relay.trace.webhook_event import (
     WebhookFailed,
     WebhookGap,
@@ -106,12 +107,12 @@ class LoginSucceeded(_Event, frozen=True):
 
 
 class LoginFailed(_Event, frozen=True):
-    """Somebody did not get in. Whoever types the password in place of the name writes it here."""
+    """Somebody did not get in."""
 
     client: str
     listener: str
     username: str
-    """As given, in printable characters and cut."""
+    """A client's, or an address, as given; a keyed hash of any other: it may be a password in the wrong place."""
     mechanism: str
     reason: str
     about: str | UnsetType = UNSET
@@ -767,6 +768,7 @@ class LogDropped(_Event, frozen=True):
 
 Event = (
     SessionRefused
+    | SessionsRefused
     | SessionEnded
     | CommandRefused
     | Accepted

@@ -1,7 +1,8 @@
-"""Guessing through the whole relay: passwords and recipients, and who else is served meanwhile."""
+"""Guessing through the whole relay: passwords and recipients, who else is served meanwhile, and what is written down of it."""
 
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,45 @@ def test_who_guesses_passwords_is_banned_and_served_again_when_the_ban_ends(rela
     braked = relay.now.wait_for("client_braked")
     assert (braked["client"], braked["reason"], braked["seconds"]) == ("127.0.0.1", "logins", 3.0)
     wait_until(lambda: _is_served(relay.port))
+
+
+def test_a_password_in_place_of_the_name_is_written_down_nowhere(tmp_path: Path, hop: Recording) -> None:
+    """By each mechanism, from an address that is learnt, so that every record we have is written."""
+    secret = "Tr0ub4dor-and-3"
+    until = (datetime.now(UTC) + timedelta(days=1)).date()
+    records = f"""
+[tenant]
+domains = ["example.net"]
+[audit]
+path = "audit"
+[learning]
+networks = ["127.0.0.0/24"]
+route = "sink"
+until = {until}
+"""
+    text = configuration(
+        hop.port, listener=LISTENER, route='tls = "none"\nrecipients = ["example.net"]', rest=REST + records
+    )
+    with Serving.started(tmp_path, text) as running:
+        with Wire(running.port) as wire:
+            wire.say(b"EHLO a")
+            assert wire.say(b"AUTH PLAIN " + b64encode(f"\0{secret}\0erp".encode())).startswith(b"535")
+            assert wire.say(b"AUTH LOGIN " + b64encode(secret.encode())).startswith(b"334")
+            assert wire.say(b64encode(b"erp")).startswith(b"535")
+            wire.say(b"QUIT")
+        wait_until(lambda: len(running.now.events("login_failed")) == 2)
+        names = {str(event["username"]) for event in running.now.events("login_failed")}
+        assert len(names) == 1 and names.pop().startswith("unknown:")
+        audit = tmp_path / "audit" / "audit.jsonl"
+        wait_until(lambda: audit.exists() and audit.read_bytes().count(b"login_failed") == 2)
+        # With its last words comes what waits for `client seen`.
+        assert running.now.stop() == 0
+    written = {
+        str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    hashed = {name for name, content in written.items() if b"unknown:" in content}
+    assert {"relay.log", "audit/audit.jsonl", "spool/seen.db"} <= hashed
+    assert not [name for name, content in written.items() if secret.encode() in content]
 
 
 def _is_served(port: int) -> bool:

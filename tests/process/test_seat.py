@@ -96,6 +96,34 @@ def test_a_child_says_when_it_is_ready_and_drains(program: Callable[[str], str])
     asyncio.run(run())
 
 
+def test_a_child_that_is_stopped_before_it_is_ready_has_ended_well(program: Callable[[str], str]) -> None:
+    """It knows of no signal yet, as while its interpreter starts, and had nothing in hand that could be cut short."""
+
+    async def run() -> None:
+        watch = Watch(program("import time\ntime.sleep(60)"))
+        watch.seat.fill()
+        assert await watch.seat.stop(20)
+        await watch.until(lambda: bool(watch.ends))
+        assert watch.ends[0][1] == -15
+        (ended,) = [event for event in watch.events if isinstance(event, ProcessEnded)]
+        assert ended.level == "info"
+
+    asyncio.run(run())
+
+
+def test_a_child_that_was_ready_and_knows_no_signal_was_cut_short(program: Callable[[str], str]) -> None:
+    async def run() -> None:
+        watch = Watch(program(TELL + "time.sleep(60)"))
+        watch.seat.fill()
+        assert await wait_ready([watch.seat], 20)
+        assert not await watch.seat.stop(20)
+        await watch.until(lambda: bool(watch.ends))
+        (ended,) = [event for event in watch.events if isinstance(event, ProcessEnded)]
+        assert ended.level == "warning"
+
+    asyncio.run(run())
+
+
 def test_a_child_that_does_not_drain_is_killed(program: Callable[[str], str]) -> None:
     async def run() -> None:
         deaf = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

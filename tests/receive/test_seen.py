@@ -13,12 +13,10 @@ from relay.receive.accept import Origin
 from relay.receive.learning_options import LearningOptions
 from relay.receive.options import Auth, ListenerOptions, Rewrite
 from relay.receive.seen import FLUSH_S, WAITING_MAX, Seen
-from relay.receive.verdict import Refused
 from relay.route.route import Route
 from relay.route.tenant import Tenant
 from relay.smtp.reply import Reply
-from relay.smtp.sasl_server import Login
-from relay.trace.event import Event, SeenDropped, SeenTrouble
+from relay.trace.event import Event, LoginFailed, SeenDropped, SeenTrouble
 from relay.trace.seen import store
 from relay.trace.seen.sighting import LEARNING, NOTHING, Sighting, Who
 from relay.trace.seen.store import SeenError, SeenStore
@@ -142,7 +140,7 @@ def test_what_strangers_try_is_not_recorded() -> None:
     place = Place()
     stranger = Origin("relay.example", "203.0.113.9")
     place.seen.login_failed(
-        Who("", "203.0.113.9", NOTHING), "", Login("PLAIN", "admin"), Refused("unknown user")
+        Who("", "203.0.113.9", NOTHING), "", LoginFailed("203.0.113.9", "l", "admin", "PLAIN", "unknown user")
     )
     place.seen.refused(stranger, "MAIL", b"x@y.example", Reply(530, "5.7.0", "Log in first"))
     assert not place.seen._waiting

@@ -38,6 +38,7 @@ class Door:
         self.fetches = 0
         loop = asyncio.get_running_loop()
         directory = Directory(Clients(clients or (ERP, SHOP, BOB, GONE), SEED), secrets.token_bytes)
+        self.shown = directory.shown
         self.cache = LoginCache(secrets.token_bytes(KEY_BYTES), remembered, 300.0)
         keys = IssuerCache(inbound, self.fetch, self.events.append, self.clock, lambda: 0.5)
         self.tokens = TokenLogins(inbound, directory, keys, self.cache, loop, self.clock)
@@ -278,11 +279,11 @@ def test_the_log_is_told_what_was_wrong_and_whose_it_was_and_never_the_token() -
         for text, name, about in ((wrong, "shop", f"application {APP}"), (forged, "a\r\nb" * 50, UNSET)):
             verdict = await door.ask(text, name)
             login = Login("XOAUTH2", name, text.encode())
-            event = login_event(login, verdict, "192.0.2.1", "smtp")
+            event = login_event(login, verdict, "192.0.2.1", "smtp", door.shown)
             assert isinstance(event, LoginFailed) and event.about == about
             assert event.username.isprintable() and len(event.username) < 100
             assert text not in repr(event) and text not in repr(login) and text not in repr(verdict)
-        good = login_event(Login("XOAUTH2", "", GOOD.encode()), Granted(SHOP), "192.0.2.1", "smtp")
+        good = login_event(Login("XOAUTH2", "", GOOD.encode()), Granted(SHOP), "192.0.2.1", "smtp", str)
         assert good == LoginSucceeded("192.0.2.1", "smtp", "shop", "XOAUTH2")
 
     at_door(main)
