@@ -20,6 +20,7 @@ KEYS = {
     "returned_bytes": "returned_size",
     "minimum_rate_bytes_s": "minimum_rate",
     "on_uncertain": "uncertain",
+    "on_late": "late",
     "rotate_bytes": "rotate_size",
     "retry_steps_s": "retry",
 }
