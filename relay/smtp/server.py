@@ -92,7 +92,7 @@ class Server:
     __slots__ = (
         "_begun", "_commands", "_content", "_errors", "_options", "_out", "_overlong", "_waiting_for",
         "helo", "is_chunked", "is_extended", "is_tls", "lines", "login", "mail", "mails", "offers_xclient", "phase", "position",
-        "recipients", "refused", "said_quit", "was_too_much",
+        "recipients", "refused", "said_quit", "was_idle_talk", "was_too_much",
     )  # fmt: skip
 
     def __init__(
@@ -130,7 +130,9 @@ class Server:
         self.mails = 0
         self.said_quit = False
         self.was_too_much = False
-        """The client was sent away for its errors, or for talk without a mail."""
+        """The client was sent away for its errors."""
+        self.was_idle_talk = False
+        """The client was sent away for talk without a mail."""
         self.refused: list[tuple[str, Reply]] = []
         """Commands that got 4yz or 5yz since the driver last emptied it."""
 
@@ -267,7 +269,7 @@ class Server:
         self._commands += 1
         if self._commands > self._options.commands_without_mail:
             self._refuse("", Reply(421, "4.7.0", "Too many commands without a mail"))
-            self.was_too_much = True
+            self.was_idle_talk = True
             self.phase = Phase.CLOSED
             return None
         command = _COMMANDS.get(verb) or _COMMANDS.get(verb.upper())

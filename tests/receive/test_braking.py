@@ -3,8 +3,10 @@
 import asyncio
 from base64 import b64encode
 
+import pytest
+
 from relay.receive.brake_options import BrakeOptions
-from relay.receive.options import Auth, ListenerOptions
+from relay.receive.options import Auth, Limits, ListenerOptions
 from relay.trace.event import ClientBraked, SessionRefused
 from tests.fakes.clients import clients
 from tests.fakes.clock import FakeClock
@@ -234,6 +236,36 @@ def test_who_only_makes_errors_is_greeted_late_and_then_not_at_all() -> None:
             assert [e.reason for e in h.events if isinstance(e, ClientBraked)] == ["sessions"]
             for each in (late, refused):
                 await each.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("pause_s, greeting", [(2.1, b"421 4.7.0 Too much went wrong"), (2.3, b"220 ")])
+def test_who_floods_us_with_idle_talk_is_banned_and_who_keeps_connections_open_with_it_is_not(
+    pause_s: float, greeting: bytes
+) -> None:
+    """Eleven commands, at more than five a second or less."""
+
+    async def main() -> None:
+        clock = FakeClock()
+        brakes = BrakeOptions(faulty_sessions=4, delay_max_s=0.0)
+        limits = Limits(commands_without_mail=10)
+        async with house(listener=OPEN, clock=clock, brakes=brakes, limits=limits) as h:
+            pool = [await greeted(h) for _ in range(4)]
+            for client in pool:
+                client.writer.write(b"NOOP\r\n" * 8)
+                for _ in range(8):
+                    assert (await client.reply()).startswith(b"250 ")
+            clock.advance(pause_s)
+            h.receiver.sweep()
+            for client in pool:
+                client.writer.write(b"NOOP\r\n" * 2)
+                assert b"421 4.7.0 Too many commands without a mail" in await client.rest()
+                await client.close()
+            await until(lambda: h.receiver.sessions == 0)
+            late = await Client.connect(h.port)
+            assert (await late.reply()).startswith(greeting)
+            await late.close()
 
     run(main)
 

@@ -80,6 +80,9 @@ EVERY_EVENT: list[events.Event] = [
     ),
     events.HistoryDropped(steps=4, reason="the disk is slow"),
     events.HistorySize(rows=10, size=4096),
+    events.CampaignEnded(
+        campaign="c", mails=1, delivered=1, failed=0, held=0, cancelled=0, seconds=9.0, forecast_error=0.1
+    ),
     events.ProcessStarted(role="receiver-0"),
     events.ProcessEnded(role="receiver-0", status=1, restart_in=0.1),
     events.LearningBegan(
