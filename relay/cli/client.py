@@ -72,7 +72,7 @@ def add(
         Many,
         typer.Option(
             metavar="KEY=VALUE",
-            help="A rule as in [[client]], such as messages_per_hour=100 or recipients=inside; may stand several times.",
+            help="A rule as the table of a client has it, such as messages_per_hour=100 or recipients=inside; may stand several times.",
         ),
     ] = None,
     json: Json = False,

@@ -460,6 +460,52 @@ def test_a_slow_sender_is_dismissed_though_it_is_never_silent() -> None:
     run(main)
 
 
+def test_a_chunk_without_a_mail_does_not_go_on_for_ever() -> None:
+    """Its bytes must be read, or they would be commands; whoever sends them fast enough is still held to a time."""
+
+    async def main() -> None:
+        clock = FakeClock()
+        limits = Limits(transaction_timeout_s=600.0, minimum_rate_bytes_s=1)
+        async with house(clock=clock, limits=limits) as h:
+            client = await Client.connect(h.port)
+            await client.reply()
+            clock.advance(1)
+            h.receiver.sweep()
+            client.writer.write(b"BDAT 9999999999 LAST\r\n")
+            for _ in range(7):
+                client.writer.write(b"x" * 1_000)
+                await until(
+                    lambda: any(s._active_at == h.receiver._common.now for s in h.receiver._common.sessions)
+                )
+                clock.advance(100)
+                h.receiver.sweep()
+            assert (await client.rest()).startswith(b"421 4.4.2 The transaction takes too long")
+            await client.close()
+
+    run(main)
+
+
+def test_a_chunk_without_a_mail_is_forgotten_when_it_has_ended() -> None:
+    """As when a client pipelines, and its MAIL was refused: its silence afterwards is no slow content."""
+
+    async def main() -> None:
+        clock = FakeClock()
+        async with house(clock=clock) as h:
+            client = await Client.connect(h.port)
+            await client.reply()
+            clock.advance(1)
+            h.receiver.sweep()
+            client.writer.write(b"BDAT 4 LAST\r\n")
+            await until(lambda: any(s._content_since for s in h.receiver._common.sessions))
+            assert (await client.say(b"abcd")).startswith(b"503 5.5.1")
+            clock.advance(200)
+            h.receiver.sweep()
+            assert (await client.say(b"NOOP\r\n")).startswith(b"250 ")
+            await client.close()
+
+    run(main)
+
+
 def test_a_client_of_another_network_is_turned_away() -> None:
     async def main() -> None:
         async with house(listener=ListenerOptions("x", networks=("192.0.2.0/24",))) as h:
