@@ -53,6 +53,8 @@ class Rule:
     refused: Turns
     allowed: Turns = OK
     spoofing: SpoofingOptions = field(default_factory=SpoofingOptions)
+    listed: tuple[str, ...] = ()
+    """Who is there, by the tenant's directory; empty: nobody asks it."""
     is_spent: bool = False
     """What is allowed uses it up: the refused one comes after it, else before it."""
 
@@ -100,6 +102,11 @@ RULES: dict[str, Rule] = {
         Policy(recipients=("partner.example",)),
         mail(says=("250 2.1.0", "550 5.7.1 You may not send to this recipient")),
         mail(recipients=("bob@partner.example",)),
+    ),
+    "directory": Rule(
+        Policy(),
+        mail(recipients=("nobody@contoso.com",), says=("250 2.1.0", "550 5.1.1")),
+        listed=("bob@contoso.com",),
     ),
     "route": Rule(
         Policy(routes=("inside",)),

@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from relay.identity.client import Client, Clients, Policy
 from relay.receive.options import Auth, ListenerOptions, ListenerTls
+from relay.route.tenant import Tenant
 from relay.tls import ServerContext, server_context
 from tests.conformance.matrix import ROUTES, RULES, TENANT, Rule, Turns
 from tests.fakes.certificate import Authority
@@ -159,20 +161,35 @@ WAYS = {
 
 
 @asynccontextmanager
+async def listing(rule: Rule) -> AsyncIterator[Tenant]:
+    """The tenant, with the list that its directory gives."""
+    if not rule.listed:
+        yield TENANT
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "recipients"
+        path.write_text("".join(f"{each}\n" for each in rule.listed))
+        yield replace(TENANT, recipients=path)
+
+
+@asynccontextmanager
 async def place(way: Way, rule: Rule, keys: Keys) -> AsyncIterator[tuple[House, Wire, bytes]]:
     """A receiver with that client, a connection on which it has come in, and what it heard."""
     known = Clients((replace(way.client, policy=rule.policy),), SEED)
     context = None if way.listener.tls is ListenerTls.NONE else keys.context
-    async with house(
-        listener=way.listener,
-        context=context,
-        clients=known,
-        routes=ROUTES,
-        tenant=TENANT,
-        spoofing=rule.spoofing,
-        inbound=INBOUND,
-        fetch=lambda inbound: issuers(),
-    ) as h:
+    async with (
+        listing(rule) as tenant,
+        house(
+            listener=way.listener,
+            context=context,
+            clients=known,
+            routes=ROUTES,
+            tenant=tenant,
+            spoofing=rule.spoofing,
+            inbound=INBOUND,
+            fetch=lambda inbound: issuers(),
+        ) as h,
+    ):
         wire, said = await way.enter(h, keys)
         yield h, wire, said
         await wire.close()
