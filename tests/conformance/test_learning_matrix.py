@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from relay.identity.client import Client, Clients
+from relay.receive.brake_options import BrakeOptions
 from relay.receive.learning_options import LearningOptions
 from relay.receive.options import Action, Auth, ListenerOptions, SpoofingOptions
 from relay.route.route import Route
@@ -87,7 +88,10 @@ WAYS = {
 
 @asynccontextmanager
 async def place(
-    way: Way, clock: FakeClock | None = None, known: tuple[Client, ...] = ()
+    way: Way,
+    clock: FakeClock | None = None,
+    known: tuple[Client, ...] = (),
+    brakes: BrakeOptions | None = None,
 ) -> AsyncIterator[tuple[House, FakeClock]]:
     clock = clock or FakeClock(NOW)
     async with house(
@@ -98,6 +102,7 @@ async def place(
         tenant=TENANT,
         spoofing=SpoofingOptions(from_field=Action.REFUSE, display_name=Action.REFUSE),
         learning=replace(OPTIONS, networks=way.network),
+        brakes=brakes or BrakeOptions(),
     ) as h:
         yield h, clock
 
@@ -313,6 +318,36 @@ def test_no_password_is_taken_and_the_device_sends_all_the_same(way: Way) -> Non
             await hold(wire, mail(sender="alice@else.example", recipients=("eve@else.example",)))
             assert h.mails()[-1][0].account == "erp"
             await wire.close()
+
+    run(main)
+
+
+@every_way
+def test_a_device_that_guesses_passwords_is_banned_and_neither_its_neighbour_nor_the_proxy_is(
+    way: Way,
+) -> None:
+    """Who is learnt may try to log in, and is braked as anybody; what a proxy brings is not the proxy's fault."""
+
+    async def main() -> None:
+        listener = replace(way.listener, auth_without_tls_networks=("0.0.0.0/0",))
+        brakes = BrakeOptions(login_failures=4, delay_max_s=0.0)
+        known = (Client("erp", "erp", (password("sesame"),)),)
+        async with place(replace(way, listener=listener), known=known, brakes=brakes) as (h, _):
+            guesser, _ = await way.enter(h, way.inside)
+            answers = [
+                (await guesser.say(b"AUTH PLAIN %b\r\n" % b64encode(b"\0erp\0guess %d" % number)))[:9]
+                for number in range(4)
+            ]
+            assert answers == [b"535 5.7.8"] * 3 + [b"421 4.7.0"]
+            await guesser.close()
+            again, said = await way.enter(h, way.inside)
+            assert said.startswith(b"421 4.7.0 Too much went wrong")
+            await again.close()
+            neighbour, _ = await way.enter(h, way.inside[:-1] + "8")
+            await hold(neighbour, OK)
+            ((envelope, _),) = h.mails()
+            assert envelope.account == f"learning:{way.inside[:-1]}8"
+            await neighbour.close()
 
     run(main)
 
