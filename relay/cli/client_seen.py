@@ -155,7 +155,8 @@ def _show(rows: Sequence[Row], last: Sequence[float]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("client", "address", "way in", "TLS", "sends as", "mails", "last seen", "notes")
+    console = Console(highlight=False)
+    table = Table("client", "address", "way in", "TLS", "sends as", "mails", "last seen")
     for row, at in zip(rows, last, strict=True):
         cells = (
             row.client or "(unknown)",
@@ -165,10 +166,16 @@ def _show(rows: Sequence[Row], last: Sequence[float]) -> None:
             _cut(row.senders),
             f"{row.mails:,}",
             local(at),
-            "\n".join(_notes(row)),
         )
         table.add_row(*map(Text, cells))
-    Console(highlight=False).print(table)
+    console.print(table)
+    # Below it: they are sentences, and a terminal of 80 columns has no room for them beside the rest.
+    for row in rows:
+        if notes := list(_notes(row)):
+            name = f"{row.client} " if row.client else ""
+            console.print(Text.assemble((f"{name}{row.address}", "bold"), f" ({row.way})"), soft_wrap=True)
+            for note in notes:
+                console.print(Text(f"  {note}"), soft_wrap=True)
 
 
 def _notes(row: Row) -> Iterator[str]:
@@ -179,7 +186,7 @@ def _notes(row: Row) -> Iterator[str]:
     if row.refused:
         yield f"{row.refused:,} refused"
         for each in row.refusals[:SHOWN_MAX]:
-            yield f"  {printable(each)}"
+            yield f"refused: {printable(each)}"
 
 
 def _cut(values: Sequence[str]) -> str:
