@@ -144,5 +144,4 @@ class _Receiver(asyncio.BufferedProtocol):
 
     def _greet(self, hello: Hello) -> None:
         self._hello = hello
-        if hello.rescan:
-            self._intake.rescan(hello.slot, hello.first_id)
+        self._intake.rescan(hello.slot, hello.first_id)

@@ -128,7 +128,7 @@ class Handover(asyncio.Protocol):
         missed, self._missed = self._missed, None
         if missed is not None:
             first = min(first, missed)
-        self._transport.write(encode(Hello(self._slot, first, missed is not None)))
+        self._transport.write(encode(Hello(self._slot, first)))
 
     async def _keep_connected(self) -> None:
         loop = asyncio.get_running_loop()

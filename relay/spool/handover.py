@@ -71,13 +71,13 @@ class Queued(Struct, frozen=True, array_like=True):
 class Hello(Struct, frozen=True, tag=True):
     """First frame of a connection, and again whenever hints had to be dropped.
 
-    Mails of `slot` with ids from `first_id` on may be in the spool without a hint;
-    scan for them now when `rescan` is set, and else when this connection ends.
+    Mails of `slot` with ids from `first_id` on may be in the spool without a hint: of a process
+    that died before it said anything, or hints that were dropped. They are scanned for now, and
+    again when this connection ends.
     """
 
     slot: int
     first_id: int
-    rescan: bool = False
 
 
 Frame = Hello | list[Queued]

@@ -109,7 +109,7 @@ async def kill(relay: Generations, rng: random.Random, working: "asyncio.Future[
     """Kill a receiver now and then while the clients work; how many were."""
     killed = 0
     while not working.done() and killed < KILLS:
-        await asyncio.sleep(rng.uniform(0.05, 0.5))
+        await asyncio.sleep(rng.uniform(0.02, 0.2))
         role = f"receiver-{rng.randrange(RECEIVERS)}"
         pid = relay.now.children().get(role)
         if pid is not None:

@@ -133,9 +133,9 @@ async def test_what_receivers_say_before_the_queue_is_rebuilt_is_heard_afterward
     try:
         assert heard.said == []
         server.read()
-        while len(heard.said) < 3:  # noqa: ASYNC110 - bounded by the loop's deadline
+        while len(heard.said) < 4:  # noqa: ASYNC110 - bounded by the loop's deadline
             await asyncio.sleep(0.001)
-        assert heard.said == ["take 7", "take 8", "rescan 3 from 7"]
+        assert heard.said == ["rescan 3 from 7", "take 7", "take 8", "rescan 3 from 7"]
     finally:
         server.close()
 
@@ -145,3 +145,14 @@ async def test_the_hand_over_socket_is_for_this_user_only(tmp_path: Path) -> Non
     async with relaying(tmp_path):
         assert stat.S_IMODE((tmp_path / "handover").stat().st_mode) == 0o600
     assert not (tmp_path / "handover").exists()
+
+
+@in_loop
+async def test_mail_of_a_receiver_that_died_before_it_said_hello_is_found_when_the_next_one_comes(
+    tmp_path: Path,
+) -> None:
+    async with Sink() as sink, relaying(tmp_path, route_to(sink.port)) as relay:
+        relay.accept()
+        await relay.hint()
+        await sink.received(1)
+        await relay.until_empty()
