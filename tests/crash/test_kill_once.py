@@ -31,7 +31,7 @@ LARGE = 50
 CUT, DOUBLE = 0.15, 0.1
 """How often a client goes away behind the final dot, or sends the mail twice at the same moment."""
 PAUSE_S = 0.02
-TRIES_MAX = 400
+TRIES_MAX = 3_000
 
 
 class Crowd:
