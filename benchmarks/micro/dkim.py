@@ -210,8 +210,8 @@ async def in_a_signer() -> AsyncIterator[Signing]:
     seat = SignerSeat(0, [KEY], lambda event: ready.set(), SystemClock())
     seat.start()
     await asyncio.wait_for(ready.wait(), 10)
-    yield seat.line
-    seat.line.close()
+    yield seat
+    seat.close()
     await seat.stop()
 
 

@@ -72,7 +72,7 @@ async def work(life: Life) -> None:
         life.clock,
         [None if each is None else each.context for each in loaded],
         keys,
-        signer.line,
+        signer,
         usage,
         watched=loaded,
         seen=seen,

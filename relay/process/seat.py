@@ -63,19 +63,21 @@ class Seat:
         if self.child is not None and self.child.is_hung():
             self.child.kill()
 
-    def kill(self) -> None:
-        """End it now, and start none again."""
+    def retire(self) -> None:
+        """Start none again: the end of the child, whenever it comes, is as it should be."""
         self._is_stopping = True
         if self._timer is not None:
             self._timer.cancel()
+
+    def kill(self) -> None:
+        """End it now, and start none again."""
+        self.retire()
         if self.child is not None:
             self.child.kill()
 
     async def stop(self, within_s: float) -> bool:
         """Drain the child and start none again; False when it had to be killed."""
-        self._is_stopping = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self.retire()
         child = self.child
         if child is None:
             return True

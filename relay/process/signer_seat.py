@@ -18,6 +18,7 @@ from relay.process.child import Child
 from relay.process.seat import Seat
 from relay.receive.signer_line import SignerLine
 from relay.receive.signer_thread import SignerThread
+from relay.receive.signing import Done, Part
 from relay.trace.event import ProcessStarted, Record
 
 MODULE = "relay.process.signer"
@@ -26,12 +27,12 @@ STOP_WITHIN_S = 5.0
 
 
 class SignerSeat:
-    """`line` signs; `start` and `stop` are the receiver's."""
+    """`start` and `stop` are the receiver's. Implements `Signing`."""
 
     def __init__(self, number: int, keys: Sequence[SigningKey], record: Record, clock: Clock) -> None:
         """`number` is the receiver's."""
         self._loop = asyncio.get_running_loop()
-        self.line = SignerLine(self._loop, keys, SignerThread(self._loop), self._kill)
+        self._line = SignerLine(self._loop, keys, SignerThread(self._loop), self._kill)
         self._keys = keys
         self._record = record
         self._clock = clock
@@ -45,8 +46,17 @@ class SignerSeat:
         if any(key.algorithm is Algorithm.RSA_SHA256 for key in self._keys):
             self._seat.fill()
 
+    def submit(self, parts: Sequence[Part], done: Done) -> None:
+        """Have one mail signed."""
+        self._line.submit(parts, done)
+
+    def close(self) -> None:
+        """Hang up. The signer ends by that, sooner or later than `stop` is called, and none follows it."""
+        self._seat.retire()
+        self._line.close()
+
     async def stop(self) -> None:
-        """After `line.close()`, and at once: the signer ends by that, and is not to be started again."""
+        """After `close`: wait until the signer has ended."""
         self._let_go()
         if self._connecting is not None:
             await asyncio.gather(self._connecting, return_exceptions=True)
@@ -81,7 +91,7 @@ class SignerSeat:
         on_ready()
 
     async def _connect(self, near: socket.socket) -> None:
-        await self.line.connect(near)
+        await self._line.connect(near)
         self._record(ProcessStarted(role=self._seat.role))
 
     def _let_go(self) -> None:

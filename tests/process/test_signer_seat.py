@@ -1,13 +1,17 @@
 """The signer beside a receiver: it signs, is replaced when it dies, and is gone when its receiver is."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from relay.clock import SystemClock
 from relay.identity.dkim_judge import Result
-from tests.identity.keys import rsa_pem
+from relay.process.signer_seat import SignerSeat
+from relay.trace.event import Event, ProcessEnded, ProcessStarted
+from tests.identity.keys import rsa_key, rsa_pem
 from tests.process.relay import Relay, is_alive, running, wait_until
 from tests.process.signing import policy, send, verdicts
 
@@ -56,6 +60,34 @@ def test_each_receiver_has_a_signer_and_it_signs(tmp_path: Path) -> None:
         ends = [line for line in relay.events("process_ended") if str(line["role"]).startswith("signer-")]
         assert [(line["status"], line["level"]) for line in ends] == [(0, "info")] * 2
     assert_signed(tmp_path, 5)
+
+
+def test_the_end_of_a_signer_that_was_hung_up_on_is_no_surprise_however_late_one_looks(
+    tmp_path: Path,
+) -> None:
+    async def live() -> list[Event]:
+        events: list[Event] = []
+        is_ready = asyncio.Event()
+
+        def record(event: Event) -> None:
+            events.append(event)
+            if isinstance(event, ProcessStarted):
+                is_ready.set()
+
+        seat = SignerSeat(0, [rsa_key()], record, SystemClock())
+        async with asyncio.timeout(20):
+            seat.start()
+            await is_ready.wait()
+            seat.close()
+            # As a receiver may that has other things to close first.
+            while len(events) < 2:  # noqa: ASYNC110 (a process ends when it ends)
+                await asyncio.sleep(0.01)
+            await seat.stop()
+        return events
+
+    _, ended = asyncio.run(live())
+    assert isinstance(ended, ProcessEnded)
+    assert (ended.status, ended.level, ended.restart_in) == (0, "info", -1.0)
 
 
 def test_with_ed25519_alone_there_is_none(tmp_path: Path) -> None:
