@@ -3,7 +3,9 @@
 Server and client share the value: the server encodes it, the client reads it with
 `ReplyReader`, bytes in and whole replies out, in whatever pieces they come. The
 reader takes what servers send in the field: bare LF as line end, no enhanced
-code, no text. It refuses what cannot be a reply and what does not end.
+code, no text, letters of another encoding. It refuses what cannot be a reply and
+what does not end. A text that it has read can be written anywhere: into a file, a
+record, a terminal.
 """
 
 from dataclasses import dataclass
@@ -131,11 +133,25 @@ class ReplyReader:
 def _reply_of(lines: list[bytes]) -> Reply:
     """A reply of whole lines; the enhanced code is cut from each line that repeats it."""
     code = int(lines[0][:3])
-    texts = [line[4:].decode("utf-8", "surrogateescape") for line in lines]
+    texts = [_readable(line[4:]) for line in lines]
     enhanced = _enhanced_of(texts[-1], code)
     if enhanced:
         texts = [text[len(enhanced) :].lstrip(" ") if _starts(text, enhanced) else text for text in texts]
     return Reply(code, enhanced, texts[0] if len(texts) == 1 else tuple(texts))
+
+
+def _readable(text: bytes) -> str:
+    """As people may see it, in a log or on a terminal: nothing that moves a cursor, turns a line round or is no character.
+
+    Old servers speak Latin-1: such an octet stands as `\\xe9`. As a surrogate it could be kept in no record.
+    """
+    found = text.decode("utf-8", "backslashreplace")
+    if found.isprintable():
+        return found
+    return "".join(
+        each if each.isprintable() else " " if each.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for each in found
+    )
 
 
 def _starts(text: str, enhanced: str) -> bool:

@@ -94,8 +94,16 @@ class Log:
             self._is_flush_planned = True
             self._later(FLUSH_AFTER_S, self._flush_as_planned)
 
+    def _line(self, event: Event) -> bytes:
+        try:
+            return self._encode(event)
+        except UnicodeEncodeError:
+            # A name that is no UTF-8, with surrogates in it. Whoever records goes on in any case: it may be settling mail.
+            return self._encode(_without_surrogates(msgspec.to_builtins(event)))
+
     def _append(self, event: Event) -> None:
         now = self._clock.now()
+        line = self._line(event)
         second = int(now)
         if second != self._second:
             # strftime costs 2 µs, an event should cost less.
@@ -104,7 +112,7 @@ class Log:
         buffer = self._buffer
         buffer += b'%b%03dZ"' % (self._prefix, int((now - second) * 1000))
         buffer += self._role
-        buffer += memoryview(self._encode(event))[1:]
+        buffer += memoryview(line)[1:]
         buffer += b"\n"
 
     def _write_some(self) -> bool:
@@ -129,3 +137,14 @@ class Log:
             return False
         del buffer[:written]
         return True
+
+
+def _without_surrogates(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {key: _without_surrogates(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_without_surrogates(each) for each in value]
+    return value

@@ -35,6 +35,19 @@ async def test_a_dead_host_holds_no_mail_and_counts_no_attempt(tmp_path: Path) -
     assert relay.told(trace.Delivered)[0].attempts == 1
 
 
+@pytest.mark.parametrize("code", [b"451 4.2.1", b"550 5.1.1"])
+@in_loop
+async def test_a_reply_that_is_no_utf_8_settles_mail_as_any_other(tmp_path: Path, code: bytes) -> None:
+    reply = code + b" Empf\xe4nger\x1b[31m unbekannt"
+    async with Sink(Script(replies={b"RCPT": reply})) as sink:
+        async with relaying(tmp_path, route_to(sink.port)) as relay:
+            mail = await relay.send(sender=b"")
+            await relay.until(lambda: relay.store.state(mail.id) is not None)
+            told = [event.reply for event in relay.told(trace.Deferred)]
+            told += [event.reply for event in relay.told(trace.Held)]
+            assert told == [code.decode() + " Empf\\xe4nger�[31m unbekannt"]
+
+
 @in_loop
 async def test_a_stuck_lane_holds_mail_that_comes_of_age(tmp_path: Path) -> None:
     async with closed_port() as port, relaying(tmp_path, route_to(port, expire_s=0.2)) as relay:

@@ -67,6 +67,15 @@ def read_all(fd: int) -> bytes:
             return bytes(data)
 
 
+def test_a_name_that_is_no_text_stands_there_as_far_as_it_is(file: int) -> None:
+    log = Log("receiver-0", FakeClock(1_795_600_000.0), fd=file)
+    log(msgspec.structs.replace(ACCEPTED, sender="caf\udce9@example.com"))
+    log(ACCEPTED)
+    first, second = lines(text(file))
+    assert (first["sender"], second["sender"]) == ("caf\\udce9@example.com", "a@example.com")
+    assert first["process"] == "receiver-0" and first["recipients"] == 1
+
+
 def test_a_line_says_when_who_and_what(file: int) -> None:
     Log("receiver-0", FakeClock(1_800_000_000.25), fd=file)(ACCEPTED)
     (line,) = lines(text(file))
