@@ -90,12 +90,16 @@ def typed_address(address: bytes) -> str:
     length = 0
     for character in address.decode("utf-8", "replace"):
         plain = "!" <= character <= "~" and character not in "\\+="
-        piece = character if plain else f"\\x{{{ord(character):02X}}}"
+        piece = character if plain else _escaped(character)
         length += len(piece)
         if length > WORD_BYTES:
             break
         pieces.append(piece)
     return f"utf-8; {''.join(pieces)}"
+
+
+def _escaped(character: str) -> str:
+    return f"\\x{{{ord(character):02X}}}"
 
 
 def _may_stand(address: bytes) -> bool:
@@ -144,11 +148,16 @@ def _group(report: Report, fate: Fate) -> bytes:
 
 
 def _original_recipient(orcpt: bytes) -> str:
-    """ORCPT decoded; empty where it is not what RFC 3461 section 4.2 asks for."""
-    kind, semicolon, address = orcpt.decode("ascii", "replace").partition(";")
+    """ORCPT decoded; empty where it is not what RFC 3461 section 4.2 asks for.
+
+    Beside SMTPUTF8 its address may stand in UTF-8 (RFC 6533 section 3, utf-8-addr-unitext): such a
+    letter is written as seven bits have it.
+    """
+    kind, semicolon, address = orcpt.decode("utf-8", "replace").partition(";")
     if not semicolon or not address or _ADDRESS_TYPE.fullmatch(kind) is None:
         return ""
-    return f"{kind}; {from_xtext(address.encode('ascii', 'replace')).decode()}"
+    plain = "".join(each if each.isascii() else _escaped(each) for each in address)
+    return f"{kind}; {from_xtext(plain.encode()).decode()}"
 
 
 def _original(report: Report, full_max: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import email.policy
 import re
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import cast
 
@@ -155,6 +156,21 @@ def test_an_address_that_is_not_ascii_is_written_in_ascii() -> None:
     assert typed_address("b\\+=öb@☎.example".encode()) == (
         "utf-8; b\\x{5C}\\x{2B}\\x{3D}\\x{F6}b@\\x{260E}.example"
     )
+
+
+@pytest.mark.parametrize(
+    ("orcpt", "written"),
+    [
+        ("utf-8;böb@ex.example", "utf-8; b\\x{F6}b@ex.example"),
+        ("utf-8;b\\x{F6}☎@ex.example", "utf-8; b\\x{F6}\\x{260E}@ex.example"),
+        ("utf-8;b\\x{F6}b@ex.example", "utf-8; b\\x{F6}b@ex.example"),
+        ("rfc822;bob+2Bold@example.net", "rfc822; bob+old@example.net"),
+    ],
+)
+def test_the_original_recipient_keeps_its_letters(orcpt: str, written: str) -> None:
+    fate = replace(NOT_FOUND, orcpt=orcpt.encode())
+    _, (_, one), _ = parts(composed(report(Action.FAILED, fate)))
+    assert one["Original-Recipient"] == written
 
 
 def test_a_text_of_many_recipients_counts_those_it_does_not_name() -> None:
