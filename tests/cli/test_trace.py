@@ -208,7 +208,17 @@ def test_erase_asks_and_then_does(shell: Shell, telling: Telling) -> None:
     assert done.returncode == 0 and "1 mails, 2 steps" in done.stdout
     assert telling.find(recipient="anna@example.net") == []
     again = shell.run("trace", "erase", "anna@example.net", "--yes", "--json")
-    assert json.loads(again.stdout) == {"mails": 0, "steps": 0, "senders": 0}
+    nothing = {"mails": 0, "steps": 0, "senders": 0, "mentions": 0}
+    assert json.loads(again.stdout) == nothing | {"is_whole": True, "suppressed_until": ""}
+
+
+def test_erase_says_that_the_address_stands_on_the_suppression_list(shell: Shell, telling: Telling) -> None:
+    some_mails(telling)
+    assert shell.run("suppression", "add", "anna@example.net").returncode == 0
+    done = shell.run("trace", "erase", "Anna@example.net", "--yes")
+    assert done.returncode == 0 and "m365-relay suppression remove Anna@example.net" in done.stdout
+    assert shell.run("suppression", "remove", "anna@example.net").returncode == 0
+    assert "suppression" not in shell.run("trace", "erase", "anna@example.net", "--yes").stdout
 
 
 def test_a_person_is_erased_from_what_was_seen_of_senders_too(shell: Shell, telling: Telling) -> None:

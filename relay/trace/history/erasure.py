@@ -1,20 +1,23 @@
 """One person's rows, gone: what was sent to an address, and what came from it.
 
 Beside a relay that writes: a slice takes the file for some milliseconds. What was erased
-is overwritten in the file (`secure_delete`), the WAL is emptied afterwards. That it was
-done stays, with a keyed hash of the address; the relay tells it in its log.
+is overwritten in the file (`secure_delete`), the WAL is emptied afterwards, unless somebody
+reads on: then it is not, and that is said. That it was done stays, with a keyed hash of the
+address; the relay tells it in its log.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay.trace.history import database, removal
+from relay.trace.history import database, mention, removal
 from relay.trace.history.database import Connection
 from relay.trace.history.options import HistoryError, Kept
 from relay.trace.history.privacy import Privacy
 
 SLICE = 200
 """Mails of one transaction."""
+EMPTIED_WITHIN_S = 30.0
+"""For readers to end: a `report` of a month takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class Erased:
     mails: int
     """Mails that named the person; those to others as well stay, without the person."""
     steps: int
+    mentions: int = 0
+    """Replies to others that named the person."""
+    is_whole: bool = True
+    """Nothing of it is left in the file and its WAL; else somebody reads it still."""
 
 
 def count(path: Path, address: str) -> Erased:
@@ -47,8 +54,10 @@ def count(path: Path, address: str) -> Erased:
         return Erased(mails, steps)
 
 
-def erase(path: Path, address: str, by: str, now: float) -> Erased:
-    """Take the person out; HistoryError."""
+def erase(
+    path: Path, address: str, by: str, now: float, emptied_within_s: float = EMPTIED_WITHIN_S
+) -> Erased:
+    """Take the person out, and wait so long for those who read; HistoryError."""
     if not path.exists():
         raise HistoryError(f"{path}: {database.ABSENT}")
     try:
@@ -56,7 +65,7 @@ def erase(path: Path, address: str, by: str, now: float) -> Erased:
     except database.Error as error:
         raise HistoryError(f"{path}: cannot be opened: {error}") from None
     try:
-        return _erase(connection, address, by, now)
+        return _erase(connection, address, by, now, emptied_within_s)
     except database.Error as error:
         raise HistoryError(f"{path}: not all was erased, try again: {error}") from None
     finally:
@@ -69,16 +78,19 @@ def hashed(path: Path, address: str) -> str:
         return _hashed(connection, address)
 
 
-def _erase(connection: Connection, address: str, by: str, now: float) -> Erased:
+def _erase(connection: Connection, address: str, by: str, now: float, emptied_within_s: float) -> Erased:
+    # First: where rows were taken out, SQLite moves those that are left, and an address in them would leave a trace.
+    people = _people(connection, address)
+    mentions = mention.strike(connection, _forms(connection, address), people)
     mails = steps = 0
-    for person in _people(connection, address):
+    for person in people:
         while ids := _some(connection, "SELECT id FROM mails WHERE sender = ? LIMIT ?", person):
             with database.transaction(connection):
                 steps += removal.remove_mails(connection, ids)
             mails += len(ids)
         while ids := _some(connection, "SELECT mail FROM recipients WHERE person = ? LIMIT ?", person):
             with database.transaction(connection):
-                steps += sum(_without(connection, id, person, address) for id in ids)
+                steps += sum(_without(connection, id, person) for id in ids)
             mails += len(ids)
         with database.transaction(connection):
             removal.remove_orphans(connection, {person})
@@ -87,44 +99,35 @@ def _erase(connection: Connection, address: str, by: str, now: float) -> Erased:
             "INSERT INTO erasures (time, by, person, mails, steps) VALUES (?, ?, ?, ?, ?)",
             (int(now * 1000), by, _hashed(connection, address), mails, steps),
         )
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return Erased(mails, steps)
+    return Erased(mails, steps, mentions, _emptied(connection, emptied_within_s))
+
+
+def _emptied(connection: Connection, within_s: float) -> bool:
+    """Write the WAL into the file and cut it off: it has what was erased; False: somebody reads from it."""
+    connection.execute(f"PRAGMA busy_timeout = {int(within_s * 1000)}")
+    (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def _hashed(connection: Connection, address: str) -> str:
     return Privacy(Kept.HASHED, database.key_of(connection)).hashed(address).partition("@")[0]
 
 
-def _without(connection: Connection, id: int, person: int, address: str) -> int:
+def _without(connection: Connection, id: int, person: int) -> int:
     """One mail without one of its recipients; how many steps went."""
     connection.execute("DELETE FROM recipients WHERE mail = ? AND person = ?", (id, person))
     if connection.execute("SELECT 1 FROM recipients WHERE mail = ? LIMIT 1", (id,)).fetchone() is None:
         return removal.remove_mails(connection, [id])
-    steps = connection.execute("DELETE FROM steps WHERE mail = ? AND person = ?", (id, person)).rowcount
-    # A refusal of the whole mail stands with its other recipients too, and may name this one.
-    for step, parts in connection.execute(
-        "SELECT id, parts FROM steps WHERE mail = ? AND parts LIKE '%@%'", (id,)
-    ).fetchall():
-        if address.lower() in parts.lower():
-            connection.execute(
-                "UPDATE steps SET parts = ?, mark = NULL WHERE id = ?",
-                (_struck(parts, address), step),
-            )
-    return steps
+    return connection.execute("DELETE FROM steps WHERE mail = ? AND person = ?", (id, person)).rowcount
 
 
-def _struck(parts: str, address: str) -> str:
-    at = parts.lower().find(address.lower())
-    while at != -1:
-        parts = parts[:at] + "(erased)" + parts[at + len(address) :]
-        at = parts.lower().find(address.lower())
-    return parts
+def _forms(connection: Connection, address: str) -> tuple[str, ...]:
+    return Privacy(Kept.FULL, database.key_of(connection)).forms(address)
 
 
 def _people(connection: Connection, address: str) -> list[int]:
     """Numbers of the address, in the forms that it may have."""
-    forms = Privacy(Kept.FULL, database.key_of(connection)).forms(address)
-    rows = connection.execute("SELECT id FROM people WHERE address IN (?, ?)", forms)
+    rows = connection.execute("SELECT id FROM people WHERE address IN (?, ?)", _forms(connection, address))
     return [row[0] for row in rows.fetchall()]
 
 

@@ -1,12 +1,13 @@
 """One person leaves the history: rows, replies, and the bytes in the file."""
 
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from relay.trace import event as events
-from relay.trace.history import erasure
+from relay.trace.history import database, erasure
 from relay.trace.history.options import HistoryError, Kept
 from tests.trace.history.sample import NOT_FOUND, Telling
 
@@ -50,6 +51,61 @@ def test_no_byte_of_the_address_is_left(telling: Telling) -> None:
     assert b"anna" not in telling.everything().lower()
     [reply] = {step.reply for mail in telling.read(limit=500) for step in mail.steps}
     assert reply == NOT_FOUND % "(erased)"
+
+
+@pytest.mark.parametrize("kept", [Kept.FULL, Kept.HASHED])
+def test_a_reply_to_somebody_else_names_the_person_no_longer(tmp_path: Path, kept: Kept) -> None:
+    telling = Telling(tmp_path / "history.db", changes={"recipients": kept})
+    mail = telling.queued("info@example.net")
+    telling.write(mail, telling.held(mail, reply="550 5.2.2 info is Anna@Example.net, and full"))
+    erased = erasure.erase(telling.path, ANNA, "root", 1.8e9)
+    assert (erased.mails, erased.mentions) == (0, 1)
+    assert [step.reply for step in telling.read()[0].steps] == ["550 5.2.2 info is (erased), and full"]
+    assert erasure.erase(telling.path, ANNA, "root", 1.8e9).mentions == 0
+
+
+@pytest.mark.parametrize(
+    "other", ["joanna@example.net", "x.anna@example.net", "anna@example.net.au", "anna@example.netz"]
+)
+def test_who_has_a_longer_name_is_left_alone(telling: Telling, other: str) -> None:
+    mail = telling.queued(ANNA, "bob@example.net")
+    telling.write(mail, telling.held(mail, "bob@example.net", reply=f"550 5.1.1 {other} is not {ANNA}."))
+    erasure.erase(telling.path, ANNA, "root", 1.8e9)
+    assert [step.reply for step in telling.read()[0].steps] == [f"550 5.1.1 {other} is not (erased)."]
+
+
+def test_an_address_beyond_ascii_is_found_in_any_case(telling: Telling) -> None:
+    mail = telling.queued("info@example.net")
+    telling.write(mail, telling.held(mail, reply="550 5.1.1 to JÖRG@Example.net"))
+    assert erasure.erase(telling.path, "jörg@example.net", "root", 1.8e9).mentions == 1
+    assert "JÖRG" not in telling.everything().decode("utf-8", "replace")
+
+
+def test_texts_that_are_shared_lose_it_too(telling: Telling) -> None:
+    """As versions before this one wrote them: they took an address behind an open bracket for words."""
+    one, other = telling.queued("info@example.net"), telling.queued("info@example.net")
+    telling.write(one, other)
+    telling.write(telling.held(one, reply="550 ANNA here"), telling.held(other, reply="550 (erased here"))
+    with closing(database.open_writer(telling.path)) as connection:
+        connection.execute(
+            "UPDATE texts SET text = '550 <Anna@example.net here' WHERE text = '550 ANNA here'"
+        )
+        connection.execute("UPDATE texts SET text = '550 <(erased) here' WHERE text = '550 (erased here'")
+    assert erasure.erase(telling.path, ANNA, "root", 1.8e9).mentions == 1
+    assert b"anna@" not in telling.everything().lower()
+    replies = {step.reply for mail in telling.read() for step in mail.steps}
+    assert "550 <(erased) here" in replies and len(replies) == 2
+
+
+def test_who_reads_on_keeps_it_from_being_whole_and_that_is_said(telling: Telling) -> None:
+    telling.write(telling.queued(ANNA))
+    with database.reading(telling.path) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM mails").fetchall()
+        assert not erasure.erase(telling.path, ANNA, "root", 1.8e9, emptied_within_s=0.05).is_whole
+        assert b"anna" in telling.everything()
+    assert erasure.erase(telling.path, ANNA, "root", 1.8e9).is_whole
+    assert b"anna" not in telling.everything()
 
 
 def test_a_hash_is_erased_by_its_address(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_replies_that_differ_in_ids_alone_share_a_text(one: str, other: str, tex
     assert shown(split(one)[0]) == shown(split(other)[0]) == text
 
 
+@pytest.mark.parametrize(
+    "around", ["<%s is unknown", "[x]%s is unknown", "no %s>", "<<%s>>", "[%s is unknown"]
+)
+def test_an_address_is_no_word_whatever_stands_around_it(around: str) -> None:
+    assert "anna" not in split(f"550 5.1.1 {around % 'anna@example.net'}")[0]
+
+
 @pytest.mark.parametrize("word", ["5.7.139", "AADSTS53003:", "(AS761)", "ATTR36", "IPv6", "(S3150)."])
 def test_codes_that_people_look_for_stay_in_the_text(word: str) -> None:
     assert split(f"550 {word} no")[0] == f"550 {word} no"
