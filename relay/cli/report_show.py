@@ -96,7 +96,13 @@ def _refusals(console: "Console", found: Flow) -> None:
     console.print()
     console.print("[bold]Why mail was put off or held[/]")
     for refusal in found.refusals:
-        people = f", {refusal.recipients:,} recipients" if refusal.recipients else ""
-        console.print(Text.assemble((f"{refusal.times:,} times{people}  ", "bold"), printable(refusal.reply)))
+        count = _counted(refusal.times, "time")
+        if refusal.recipients:
+            count += f", {_counted(refusal.recipients, 'recipient')}"
+        console.print(Text.assemble((f"{count}  ", "bold"), printable(refusal.reply)))
         if refusal.meaning:
             console.print(Text(f"    {refusal.meaning} {refusal.advice}"))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

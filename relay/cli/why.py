@@ -45,9 +45,8 @@ def sentences(mail: Explained, now: float) -> list[str]:
     """For people."""
     lines = [f"{mail.id} from {mail.sender or '<>'}, {mail.size:,} bytes"]
     if mail.received_at:
-        lines.append(
-            f"  came {moment(mail.received_at)}, {age(now - mail.received_at)} ago, from {mail.client}"
-        )
+        source = f"from {mail.client}" if mail.client else "written by the relay itself: a report"
+        lines.append(f"  came {moment(mail.received_at)}, {age(now - mail.received_at)} ago, {source}")
         campaign = f", campaign {mail.campaign}" if mail.campaign else ""
         standing = ", ".join(f"{count} {status}" for status, count in mail.statuses.items())
         lines.append(f"  priority {mail.priority}{campaign}; recipients: {standing}")

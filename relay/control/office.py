@@ -126,7 +126,7 @@ class Office:
         if found is None:
             return Refused(
                 f"there is no mail {id} in the queue",
-                "it was delivered or cancelled, if it ever was here; the log has its id",
+                f"it was delivered, failed or cancelled, if it ever was here: m365-relay trace {id}",
             )
         return End(found)
 

@@ -63,6 +63,8 @@ class Gate:
         self.until = 0.0
         """Monotonic: closed until then; 0: open, infinity: until something under way has ended."""
         self.reason = ""
+        self.since = 0.0
+        """Closed since then, seconds since the epoch."""
         self._asked: frozenset[Priority] = frozenset()
         self._record = record
         self._clock = clock
@@ -82,7 +84,7 @@ class Gate:
         self._cancel()
         at = 0.0 if until == math.inf else self._clock.now() + until - self._clock.monotonic()
         limit_words = words(limit, key)
-        self.until, self._asked = until, frozenset(asked)
+        self.until, self._asked, self.since = until, frozenset(asked), self._clock.now()
         self.reason = f"{limit_words}; mail goes on {_moment(at)}"
         if until != math.inf:
             wait_s = max(0.0, until - self._clock.monotonic()) + TIMER_SLACK_S

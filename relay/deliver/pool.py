@@ -55,6 +55,8 @@ class Pool:
         self.paused_until = 0.0
         """Monotonic; 0 is not paused."""
         self.pause_reason = ""
+        self.failing_since = 0.0
+        """The first of the tries that failed in a row, seconds since the epoch."""
         self._supply = gate.supply
         self._opener = opener
         self._desk = desk
@@ -215,6 +217,8 @@ class Pool:
         if self._is_paused:
             return
         self._failures += 1
+        if self._failures == 1:
+            self.failing_since = self._clock.now()
         options = self._options
         first_s, max_s = options.lane_backoff_first_s, options.lane_backoff_max_s
         if is_fault:

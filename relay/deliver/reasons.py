@@ -36,6 +36,11 @@ from relay.spool.entry import Damaged, Mail
 from relay.spool.selection import status_word
 from relay.spool.spool import Spool
 
+EARLIER = (
+    "m365-relay queue priority high {id} (before others), or queue rebind ROUTE {id}; what makes all of it \
+earlier says m365-relay plan"
+)
+UNREACHABLE = "see that the next hop answers from this machine; m365-relay queue rebind ROUTE {id} sends it by another one"
 MEND = "mend what the reply says; m365-relay stopped has the command that lets it be tried at once"
 
 
@@ -180,6 +185,7 @@ class Reasons:
         for reason in found:
             reason.route, reason.recipients = job.lane.key.route, names
             reason.before, reason.leaves_at = before, leaves_at
+            reason.todo = reason.todo.replace("{id}", format_id(mail.id))
         return found
 
     def _leaves(
@@ -214,7 +220,11 @@ class Reasons:
         until = max(state.next_attempt, mail.envelope.not_before)
         if not state.attempts:
             return Reason(
-                "not before", "its sender wants it to leave no earlier (X-Relay-Not-Before)", until=until
+                "not before",
+                "its sender wants it to leave no earlier (X-Relay-Not-Before)",
+                since=mail.envelope.received_at,
+                until=until,
+                todo=f"nothing here makes it earlier; m365-relay queue cancel {id} takes it back, to be sent anew",
             )
         tries = "once" if state.attempts == 1 else f"{state.attempts} times"
         text = meaning(state.reply, f"put off; it was tried {tries}: ")
@@ -240,7 +250,7 @@ class Reasons:
         if not siding.is_closed:
             return Reason("aside", "it stood aside for a limit and lets those before it go first")
         until = None if siding.needs_an_end else self._wall(siding.until)
-        return Reason("aside", f"it lets other mail past: {siding.reason}", until=until)
+        return Reason("aside", f"it lets other mail past: {siding.reason}", until=until, todo=EARLIER)
 
     def _in_lane(self, lane: Lane, job: Job) -> list[Reason]:
         if lane.key.stopped:
@@ -255,7 +265,7 @@ class Reasons:
             text += f", and about {lane.before(job):,} of its priority go before it"
             if not any(pool.open_connections for pool in self._pools_for(lane)):
                 text += ", and no connection is open yet"
-            return [Reason("turn", text, todo="m365-relay queue priority high, to let it go before others")]
+            return [Reason("turn", text, todo="m365-relay queue priority high {id} lets it go before others")]
         return list({reason.text: reason for reason in reasons}.values())
 
     def _in_the_way(self, pool: Pool) -> Reason | None:
@@ -266,12 +276,14 @@ class Reasons:
         stop = self._breakers.stopping(pool.reach, None)
         if stop is not None:
             return self._stopped(stop)
-        now = self._clock.monotonic()
-        if pool.paused_until > now and not pool.open_connections:
+        if pool.pause_reason and not pool.open_connections:
+            # Also while the next try is under way: it may take half a minute.
             text = f"no connection to {pool.reach.route.next_hop}: {pool.pause_reason}"
-            return Reason("unreachable", text, until=self._wall(pool.paused_until))
-        if pool.gate.until and pool.gate.is_closed:
-            return Reason("limit", pool.gate.reason, until=self._until(pool.gate.until))
+            until = self._wall(pool.paused_until)
+            return Reason("unreachable", text, since=pool.failing_since, until=until, todo=UNREACHABLE)
+        gate = pool.gate
+        if gate.until and gate.is_closed:
+            return Reason("limit", gate.reason, since=gate.since, until=self._until(gate.until), todo=EARLIER)
         return None
 
     def _stopped(self, stop: Breaker) -> Reason:

@@ -126,7 +126,7 @@ def keep(told: list[str], text: str) -> str:
         (("suspend", "route", "snik"), 69, "sink"),
         (("suspend", "planet", "x"), 69, "recipient-domain"),
         (("suspend", "route", "sink", "--until", "whenever"), 64, "whenever"),
-        (("why", "01hzy3qf0g800"), 69, "delivered or cancelled"),
+        (("why", "01hzy3qf0g800"), 69, "m365-relay trace 01hzy3qf0g800"),
         (("why", "ill"), 69, "queue list"),
     ],
 )

@@ -42,7 +42,7 @@ async def test_a_route_is_suspended_and_resumed(tmp_path: Path) -> None:
         ({"do": "suspend", "kind": "mailbox", "name": "x@y.test"}, "none"),
         ({"do": "suspend", "kind": "campaign", "name": "x", "until": 5}, "time to come"),
         ({"do": "rebind", "where": {"all": True}, "route": "nowhere"}, "smarthost"),
-        ({"do": "why", "id": format_id(77)}, "log"),
+        ({"do": "why", "id": format_id(77)}, "m365-relay trace"),
     ],
 )
 @in_loop
