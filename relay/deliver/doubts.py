@@ -173,6 +173,8 @@ class Doubts:
     def why(self, mail: Mail, doubted: Doubted) -> tuple[str, float | None]:
         """What such recipients wait for, and when that is; None: for somebody's word."""
         question_at, rule_at = self._question_at(mail, doubted), self._rule_at(doubted)
+        if question_at < math.inf:
+            question_at = max(question_at, self._inquiry.paused_until)
         words = []
         asked = self._inquiry.last(doubted)
         if asked is not None:

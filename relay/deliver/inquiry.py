@@ -70,6 +70,13 @@ class Inquiry:
         """Whether a question may be asked now."""
         return self._asks is not None and self._asks.ready_at <= self._clock.monotonic()
 
+    @property
+    def paused_until(self) -> float:
+        """Before then no question may be asked, seconds since the epoch: as many were, or Microsoft wants it so."""
+        now = self._clock.monotonic()
+        ready_at = now if self._asks is None else max(now, self._asks.ready_at)
+        return self._clock.now() + ready_at - now
+
     def next_at(self, doubted: Doubted) -> float:
         """When to ask (again), seconds since the epoch; infinity: never."""
         asked = self.last(doubted)

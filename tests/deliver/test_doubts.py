@@ -243,6 +243,15 @@ async def test_why_says_what_was_asked_and_when_it_is_asked_again(tmp_path: Path
 
 
 @in_loop
+async def test_why_knows_that_the_trace_wants_to_be_left_alone(tmp_path: Path) -> None:
+    async with asking(tmp_path) as case:
+        case.asks.trouble = GraphRefused("https://graph.test answers 429", is_fault=False)
+        await case.at(300)
+        case.asks.ready_at = case.clock.monotonic() + 240
+        assert (await case.why()).endswith(f"answers 429 | {case.sent_at + 540}")
+
+
+@in_loop
 async def test_a_trace_that_does_not_answer_settles_nothing_and_is_told_of_once(tmp_path: Path) -> None:
     async with asking(tmp_path) as case:
         case.asks.trouble = GraphRefused("https://graph.test answers 403", is_fault=True)
