@@ -241,11 +241,19 @@ def main() -> None:
         status = Exit.FOUND
     # Whatever it is: one sentence when it is ours or the system's, a trail when it is a fault.
     except Exception as error:
-        status = status_of(error)
+        if isinstance(error, UnicodeEncodeError) and not all(map(_is_text, sys.argv)):
+            status, words = Exit.USAGE, "an argument is not text: write it in UTF-8"
+        else:
+            status, words = status_of(error), str(error)
         if status is Exit.SOFTWARE:
             traceback.print_exc()
-        typer.echo(f"m365-relay: {error}", err=True)
+        typer.echo(f"m365-relay: {words}", err=True)
     sys.exit(status)
+
+
+def _is_text(argument: str) -> bool:
+    """Octets that are no UTF-8 come as surrogates (PEP 383): no record takes those."""
+    return argument.encode("utf-8", "replace").decode() == argument
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from relay.cli.audit_note import CommandNote
-from relay.cli.suppression_list import changed, checked, duration_s, in_force, moment, opened
+from relay.cli.suppression_list import changed, checked, duration_s, in_force, moment, opened, reply_of
 from relay.config.read import read
 from relay.errors import ConfigurationError
 from relay.process.exits import Exit
@@ -36,9 +36,10 @@ def export_file(path: Path) -> Exit:
 
 
 def import_file(path: Path, file: Path, for_: str | None) -> Exit:
-    """Enter all lines; nothing is entered when one of them is wrong."""
-    configuration = read(path, time.time())
-    rows = _read(file, duration_s(for_, configuration), time.time())
+    """Enter all lines whose time is not over; nothing is entered when one of them is wrong."""
+    configuration, now = read(path, time.time()), time.time()
+    there = _read(file, duration_s(for_, configuration), now)
+    rows = [row for row in there if not row[1].is_over(now)]
     note = CommandNote(configuration)
     entered = 0
     try:
@@ -49,7 +50,8 @@ def import_file(path: Path, file: Path, for_: str | None) -> Exit:
     finally:
         # Also what a full disk cut short.
         note.put(changed("import", [key for key, _ in rows[:entered]]) | {"file": str(file)})
-    print(f"{len(rows)} addresses were entered")
+    over = len(there) - len(rows)
+    print(f"{len(rows)} addresses were entered" + (f", {over} not: their time is over" if over else ""))
     return Exit.OK
 
 
@@ -70,9 +72,7 @@ def _row(where: str, line: list[str], for_s: float, now: float) -> tuple[bytes, 
     try:
         since_at = _moment(since) if since else now
         until_at = _moment(until) if until else since_at + for_s
-        return checked(address), Suppressed(
-            since_at, until_at, " ".join(" ".join(reply).split()) or "by hand"
-        )
+        return checked(address), Suppressed(since_at, until_at, reply_of(" ".join(reply)))
     except (ConfigurationError, ValueError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
 

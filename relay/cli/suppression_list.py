@@ -15,11 +15,12 @@ from relay.config.configuration import Configuration
 from relay.config.read import read
 from relay.config.value import time_s
 from relay.errors import ConfigurationError
+from relay.message.seven_bit import one_line
 from relay.process.exits import Exit
 from relay.smtp.address import parse_path
 from relay.spool.change import Suppress
 from relay.spool.store import Store
-from relay.spool.suppressed import Suppressed, key_of
+from relay.spool.suppressed import REPLY_MAX, Suppressed, key_of
 
 DEFAULT_S = 14 * 86_400.0
 """Where neither command nor configuration says so: mailboxes come and go, and typing errors are corrected."""
@@ -36,7 +37,7 @@ def show(path: Path, *, as_json: bool) -> Exit:
                 line = {"address": address, "since": found.since, "until": found.until, "reply": found.reply}
                 print(msgspec.json.encode(line).decode())
             else:
-                print(f"{address}  until {moment(found.until)}  {found.reply}")
+                print(f"{address}  until {moment(found.until)}  {one_line(found.reply)}")
     if not as_json:
         print(f"{count} addresses" if count else "Mail is taken for every address.")
     return Exit.OK
@@ -46,7 +47,7 @@ def add(path: Path, addresses: Sequence[str], for_: str | None, reason: str) -> 
     """Enter them all, or none when one is no address."""
     configuration = read(path, time.time())
     now = time.time()
-    suppressed = Suppressed(now, now + duration_s(for_, configuration), " ".join(reason.split()))
+    suppressed = Suppressed(now, now + duration_s(for_, configuration), reply_of(reason))
     rows = tuple((checked(address), suppressed) for address in addresses)
     note = CommandNote(configuration)
     with opened(configuration) as store:
@@ -118,6 +119,11 @@ def checked(address: str) -> bytes:
     if path is None or "@" not in address or path.address != address.encode():
         raise ConfigurationError(f'"{address}" is no address; write one such as bob@example.net')
     return path.address
+
+
+def reply_of(text: str) -> str:
+    """What clients are told, on one line and without what could end it or move a terminal."""
+    return one_line(text)[:REPLY_MAX] or "by hand"
 
 
 def duration_s(text: str | None, configuration: Configuration) -> float:

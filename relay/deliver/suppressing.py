@@ -17,13 +17,11 @@ from relay.message.dsn_words import bounded_reply
 from relay.message.envelope import Envelope
 from relay.spool.change import Suppress
 from relay.spool.spool import Spool
-from relay.spool.suppressed import Suppressed
+from relay.spool.suppressed import REPLY_MAX, Suppressed
 from relay.trace import event as trace
 
 SUPPRESSED_MAX = 1_000_000
 """Addresses, some 200 MB of the spool; beyond it no further one is entered."""
-REPLY_MAX = 300
-"""Characters of the reply that are kept."""
 INTERVAL_S = 3600.0
 """Between two looks for those whose time is over."""
 SLICE = 1_000

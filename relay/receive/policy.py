@@ -8,11 +8,12 @@ from relay.message.header import Header
 from relay.message.priority import Priority
 from relay.message.received import date_time
 from relay.message.report import LAST_MOMENT
+from relay.message.seven_bit import one_line
 from relay.receive.options import Limits
 from relay.route.rule import Rule
 from relay.route.table import Possible, Refusal
 from relay.smtp.reply import Reply
-from relay.spool.suppressed import Suppressed
+from relay.spool.suppressed import REPLY_MAX, Suppressed
 
 CLIENT_NOT_ALLOWED = Reply(554, "5.7.1", "This relay does not serve your address")
 EARLY_TALKER = Reply(554, "5.5.1", "You spoke before the greeting")
@@ -67,7 +68,8 @@ def judge_suppressed(found: Suppressed | None) -> Reply:
     """RCPT: has the address failed for good not long ago? It would again, and Microsoft blocks who goes on."""
     if found is None:
         return RECIPIENT_OK
-    said = found.reply.encode("ascii", "replace").decode()
+    # Whoever entered it by hand may have brought it from elsewhere: no line end, no control, one line of SMTP.
+    said = one_line(found.reply)[:REPLY_MAX].encode("ascii", "replace").decode()
     until = date_time(int(min(found.until, LAST_MOMENT))).decode()
     return Reply(550, "5.1.1", f"No mail is taken for this address until {until}, since it failed: {said}")
 

@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from relay.smtp.address import MAX_ADDRESS_BYTES
 
+REPLY_MAX = 300
+"""Characters of what was said: clients get it on one line of SMTP (512 octets, RFC 5321 section 4.5.3.1.5)."""
+
 
 class Suppressed(Struct, frozen=True, array_like=True):
     """Why, since when and until when; seconds since the epoch."""

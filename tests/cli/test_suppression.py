@@ -97,3 +97,29 @@ def test_a_list_of_bare_addresses_is_taken_and_one_wrong_line_stops_all(shell: S
     (shell.folder / "times.csv").write_text("c@example.net,yesterday\n")
     assert "times.csv, line 1" in shell.run("suppression", "import", "times.csv").stderr
     assert listed(shell).keys() == {"a@example.net", "b@example.net"}
+
+
+EVIL = "550 5.1.1 no\x1b[2J\x9b such\r\n250 ok"
+
+
+def test_what_is_entered_by_hand_ends_no_line_and_moves_no_terminal(shell: Shell) -> None:
+    assert shell.run("suppression", "add", "a@example.net", "--reason", EVIL).returncode == 0
+    (shell.folder / "in.csv").write_text('b@example.net,,,"' + EVIL + '"\nc@example.net,,,' + "x" * 5_000)
+    assert shell.run("suppression", "import", str(shell.folder / "in.csv")).returncode == 0
+    replies = {address: reply for address, (_, reply) in listed(shell).items()}
+    assert replies["a@example.net"] == replies["b@example.net"] == "550 5.1.1 no [2J such 250 ok"
+    assert replies["c@example.net"] == "x" * 300
+
+
+def test_what_is_over_is_not_entered_and_that_is_said(shell: Shell) -> None:
+    (shell.folder / "in.csv").write_text("a@example.net,2020-01-01,2020-02-01,no\nb@example.net\n")
+    done = shell.run("suppression", "import", str(shell.folder / "in.csv"))
+    assert "1 addresses were entered, 1 not: their time is over" in done.stdout
+    assert listed(shell).keys() == {"b@example.net"}
+
+
+def test_an_argument_that_is_no_text_is_wrong_usage(shell: Shell) -> None:
+    for action in ("add", "remove"):
+        done = shell.run("suppression", action, "\udcff@example.net")
+        assert done.returncode == 64 and "not text" in done.stderr and "Traceback" not in done.stderr
+    assert listed(shell) == {}

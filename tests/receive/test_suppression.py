@@ -42,6 +42,12 @@ def test_a_client_is_told_until_when_and_why() -> None:
     )
 
 
+def test_what_was_brought_from_elsewhere_ends_no_line_and_fits_one() -> None:
+    reply = judge_suppressed(Suppressed(1.0, 2.0, "550 no\r\n250 ok\x1b[2J " + "x" * 5_000))
+    assert isinstance(reply.text, str) and reply.text.isprintable() and "550 no 250 ok [2J" in reply.text
+    assert len(reply.encode()) <= 512
+
+
 def test_a_time_that_is_over_refuses_nobody() -> None:
     clock = FakeClock()
     tested = Suppression(store_with(MemoryStore, b"bob@example.com"), clock)
