@@ -25,6 +25,13 @@ _SUBJECTS = {
     "7": ("The recipient's server does not allow the mail.", "Show this report to your administrator."),
 }
 """By the subject of the enhanced code."""
+_YET = {
+    "1": "The address was not accepted yet.",
+    "2": "The mailbox cannot take the mail now.",
+    "3": "The recipient's server cannot take the mail now.",
+    "7": "The recipient's server does not allow the mail yet.",
+}
+"""Of what may come to pass later: greylisting is no refusal."""
 _UNKNOWN = ("The recipient's server refused the mail.", "Show this report to your administrator.")
 _OWN = {
     "4.4.2": ("The connection to the next server was lost again and again.", "Try again later."),
@@ -68,7 +75,8 @@ def delayed(recipient: Recipient, state: RecipientState | None) -> Fate:
     status = (
         words[1] if len(words) > 1 and words[1].startswith("4.") and words[1].count(".") == 2 else "4.0.0"
     )
-    meaning, _ = _SUBJECTS.get(status.split(".")[1], _UNKNOWN)
+    subject = status.split(".")[1]
+    meaning = _YET.get(subject) or _SUBJECTS.get(subject, _UNKNOWN)[0]
     text = f"It was tried without success. {meaning}"
     return Fate(recipient.address, status, text, reply=bounded_reply(state.reply), orcpt=recipient.orcpt)
 

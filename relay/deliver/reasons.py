@@ -294,7 +294,8 @@ class Reasons:
         return None if monotonic == math.inf else self._wall(monotonic)
 
     def _wall(self, monotonic: float) -> float:
-        return self._clock.now() + max(0.0, monotonic - self._clock.monotonic())
+        # To the millisecond, as timers are: midnight is not to be told as 23:59:59.
+        return round(self._clock.now() + max(0.0, monotonic - self._clock.monotonic()), 3)
 
 
 def meaning(reply: str, before: str) -> str:

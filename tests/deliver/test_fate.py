@@ -90,6 +90,11 @@ def test_a_delay_says_what_was_said_last(state: RecipientState | None, status: s
     assert (told.status, told.reply, told.orcpt) == (status, reply, BOB.orcpt)
 
 
+def test_greylisting_is_told_as_something_that_passes() -> None:
+    state = RecipientState(Status.QUEUED, 1, 0.0, "451 4.7.1 Greylisted")
+    assert "does not allow the mail yet" in fate.delayed(BOB, state).meaning
+
+
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if isinstance(row.action, Fail | Hold)], ids=lambda r: r.name
 )
