@@ -89,7 +89,7 @@ def test_limits_stand_with_their_defaults() -> None:
 def test_every_limit_is_listed(table: str) -> None:
     listed = {key for of, key, _ in LIMIT_ROW.findall((ROOT / "docs/limits.md").read_text()) if of == table}
     # None can be met by a client or a mail: a reserve, a period, who is not braked, what is kept.
-    others = {"ballast", "check_interval", "exempt", "enabled", "recipients", "keys"}
+    others = {"ballast", "check_interval", "exempt", "enabled", "recipients", "keys", "subject"}
     assert defaults(table).keys() - listed <= others
 
 

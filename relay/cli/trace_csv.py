@@ -20,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write(out: TextIO, mails: Iterable[MailLine]) -> None:
     """Head and lines."""
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(MAIL_COLUMNS + STEP_COLUMNS)
+    writer.writerow((*MAIL_COLUMNS, *STEP_COLUMNS, "subject"))
     for mail in mails:
         for row in rows(mail):
             writer.writerow([safe(each) for each in row])
@@ -33,11 +33,11 @@ def rows(mail: MailLine) -> Iterator[tuple[object, ...]]:
         mail.priority, mail.size,
     )  # fmt: skip
     for step in mail.steps:
-        yield (*head, *tail(step))
+        yield (*head, *tail(step), mail.subject)
     if not mail.steps:
         for recipient in mail.recipients:
             blank = ("",) * (len(STEP_COLUMNS) - 3)
-            yield (*head, iso(recipient.at), recipient.outcome, recipient.address, *blank)
+            yield (*head, iso(recipient.at), recipient.outcome, recipient.address, *blank, mail.subject)
 
 
 def tail(step: StepLine) -> tuple[object, ...]:

@@ -63,6 +63,8 @@ def _show_steps(console: "Console", mail: MailLine) -> None:
 
     console.print(Text.assemble((mail.id, "bold"), f"  {printable(mail.message_id)}"))
     console.print(Text(f"{local(mail.accepted_at)}  {printable(trace_words.accepted(mail))}"))
+    if mail.subject:
+        console.print(Text(f"{'':<19}  subject: {printable(mail.subject)}"))
     for at, line, more in trace_words.steps(mail):
         word = line.partition(" ")[0].rstrip(":")
         style = {"put": "yellow", "goes": "cyan"}.get(word, STYLES.get(word, ""))

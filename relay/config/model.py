@@ -112,6 +112,7 @@ class HistoryTable(Table):
     keep: Annotated[Seconds, Field(gt=0)] | None = None
     max_size: Size | None = None
     recipients: KeptWord | None = None
+    subject: bool | None = None
     queued_max: Count | None = None
 
 

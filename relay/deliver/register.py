@@ -147,6 +147,7 @@ class Register:
                 mail.campaign,
                 mail.received_at,
                 mail.not_before,
+                mail.subject,
             )
         )
 

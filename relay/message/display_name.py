@@ -6,16 +6,14 @@ the mail's own is found, however it was written, and so are characters that hide
 round what stands beside them.
 """
 
-import binascii
 import re
 import unicodedata
 from collections.abc import Iterator
 
+from relay.message.encoded_word import decoded
 from relay.message.from_field import MAX_VALUE_BYTES, address_in
 from relay.message.header import unfold
 
-_WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?\s]*)\?=")
-_BETWEEN = re.compile(r"(\?=)[ \t]+(?==\?[^?\s]{1,64}\?[bBqQ]\?)")
 # What a person takes for an address. Each part begins only where no part goes on: linear in the text.
 _ADDRESS = re.compile(r"(?<![\w.+'-])[\w.+'-]+@([\w-]+(?:\.[\w-]+)+)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -31,8 +29,7 @@ def display_name(value: bytes) -> str:
     if not isinstance(found, str):
         value = value[: found.start] + b" " + value[found.end :]
     text = unfold(value).decode("utf-8", "replace").replace("\\", "")
-    # White space between two encoded words is none (RFC 2047 section 6.2).
-    return _WORD.sub(_decoded, _BETWEEN.sub(r"\1", text)).strip(' \t<>"')
+    return decoded(text).strip(' \t<>"')
 
 
 def is_plain(value: bytes) -> bool:
@@ -49,16 +46,3 @@ def domains_shown(name: str) -> Iterator[str]:
 def has_tricks(name: str) -> bool:
     """Does it hold controls, or characters that turn the order of others?"""
     return any(each in _TURNING or (unicodedata.category(each) == "Cc" and each != "\t") for each in name)
-
-
-def _decoded(match: re.Match[str]) -> str:
-    charset, kind, text = match[1].partition("*")[0], match[2], match[3]
-    try:
-        if kind in "bB":
-            data = binascii.a2b_base64(text + "=" * (-len(text) % 4))
-        else:
-            data = binascii.a2b_qp(text.encode("latin-1", "replace"), header=True)
-        return data.decode(charset, "replace")
-    except (ValueError, LookupError, UnicodeError):
-        # A reader's program shows it as it stands, or as bytes: so do we.
-        return match[0]

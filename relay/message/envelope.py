@@ -62,6 +62,8 @@ class Envelope(Struct, frozen=True, array_like=True):
     """The reverse-path the client gave where we wrote another; None: `sender` is the client's own."""
     uncertain: Uncertain | None = None
     """What to do when the reply to its content is lost; None: as its route says."""
+    subject: str = ""
+    """As a person sees it, where the history is asked to keep it; else empty."""
 
     def routes(self) -> tuple[str, ...]:
         """The distinct routes of the recipients, in order of first use."""

@@ -81,6 +81,8 @@ class Assignment(Struct, frozen=True):
     """For the deliverer: where it takes commands."""
     history: HistoryOptions | None = None
     """Told to the deliverer, where one is kept."""
+    keeps_subject: bool = False
+    """Receivers note the subject for it."""
     graph: GraphOptions | None = None
     """Told to the deliverer, with its secret, where Microsoft Graph is asked."""
     audit: AuditOptions | None = None

@@ -169,6 +169,9 @@ class Plan:
             inventory=configuration.inventory,
             acted_at=self._clock.now(),
             history=configuration.history if module == DELIVERER and configuration.history.enabled else None,
+            keeps_subject=module == RECEIVER
+            and configuration.history.enabled
+            and configuration.history.subject,
             credentials=configuration.credentials if module == DELIVERER else (),
             control=configuration.control if module == DELIVERER else None,
             graph=configuration.graph if module == DELIVERER else None,

@@ -62,6 +62,7 @@ async def work(life: Life) -> None:
             told.learning,
             told.inbound,
             told.deliverer.handover_path.with_name(prospect.FILE),
+            told.keeps_subject,
         ),
         [socket.socket(fileno=each.descriptor) for each in told.listeners],
         RouteTable(told.routes, told.tenant, told.clients.bounds() | learning_bounds(told.learning)),

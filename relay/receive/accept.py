@@ -12,6 +12,7 @@ from relay.identity.client import ANYTHING, Policy
 from relay.message.envelope import Envelope, Recipient
 from relay.message.priority import Priority
 from relay.message.received import date_field, message_id_field, protocol_name, received_field
+from relay.message.subject import subject_of
 from relay.receive.intake import Intake
 from relay.receive.timing import ALWAYS, Span
 from relay.smtp.command import MailCommand
@@ -41,6 +42,8 @@ class Origin:
     """Name of the client, where it is known by one."""
     is_logged_in: bool = False
     policy: Policy = ANYTHING
+    keeps_subject: bool = False
+    """For the history."""
     way: str = NOTHING
     """How it proves who it is, as the record of who was seen has it."""
 
@@ -113,6 +116,7 @@ def accept(
         deadline=span.deadline,
         original_sender=None if sender == mail.sender else mail.sender,
         uncertain=wishes.uncertain,
+        subject=subject_of(header) if origin.keeps_subject else "",
     )
     return Accept(envelope, head)
 

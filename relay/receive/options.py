@@ -208,6 +208,8 @@ class ReceiverOptions:
     """Whose tokens are taken; None: nobody's."""
     prospects: Path | None = None
     """What the deliverer foresees; None: nothing."""
+    keeps_subject: bool = False
+    """Each mail's subject goes into its envelope, for the history."""
 
 
 def server_options(options: ReceiverOptions, listener: ListenerOptions) -> ServerOptions:

@@ -86,7 +86,7 @@ class Session(asyncio.BufferedProtocol):
             self._server.hash_body(self._body_hash)
         self._transport: asyncio.Transport | None = None
         self._client = ""
-        self._origin = Origin(common.options.hostname, "")
+        self._origin = Origin(common.options.hostname, "", keeps_subject=common.options.keeps_subject)
         self._inbox = Inbox(common.buffers)
         self._received = 0
         self._held = 0

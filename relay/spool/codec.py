@@ -255,6 +255,9 @@ class _QueuedOnly(Struct, array_like=True, gc=False):
     campaign: str = ""
     not_before: float = 0.0
     deadline: float = 0.0
+    original_sender: msgspec.Raw = _SKIPPED
+    uncertain: msgspec.Raw = _SKIPPED
+    subject: str = ""
 
 
 class EntryReader:
@@ -316,6 +319,7 @@ class EntryReader:
             head.account,
             tuple([recipient.address for recipient in head.recipients]),
             head.deadline,
+            head.subject,
         )
 
 

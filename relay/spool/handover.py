@@ -45,6 +45,8 @@ class Queued(Struct, frozen=True, array_like=True):
     recipients: tuple[bytes, ...] = ()
     deadline: float = 0.0
     """Seconds since the epoch; 0: none of its own."""
+    subject: str = ""
+    """Where the history keeps it."""
 
     @classmethod
     def of(cls, envelope: Envelope, routes: tuple[str, ...] | None = None) -> "Queued":
@@ -65,6 +67,7 @@ class Queued(Struct, frozen=True, array_like=True):
             envelope.account,
             tuple([recipient.address for recipient in envelope.recipients]),
             envelope.deadline,
+            envelope.subject,
         )
 
 

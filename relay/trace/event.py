@@ -181,6 +181,8 @@ class MailQueued(_Event, frozen=True):
     received_at: float
     """Seconds since the epoch, as `not_before`."""
     not_before: float = 0.0
+    subject: str = ""
+    """Where the history is asked to keep it."""
     level: Level = "debug"
 
 

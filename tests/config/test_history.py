@@ -36,9 +36,11 @@ def test_every_key_is_in_force(tmp_path: Path) -> None:
     found = configured(
         tmp_path,
         '[history]\nenabled = false\npath = "elsewhere/trace.db"\nkeep = "7d"\nmax_size = "1 GiB"\n'
-        'recipients = "hashed"\nqueued_max = 9\n',
+        'recipients = "hashed"\nsubject = true\nqueued_max = 9\n',
     ).history
-    assert found == HistoryOptions(tmp_path / "elsewhere/trace.db", False, 604_800.0, 2**30, Kept.HASHED, 9)
+    assert found == HistoryOptions(
+        tmp_path / "elsewhere/trace.db", False, 604_800.0, 2**30, Kept.HASHED, True, 9
+    )
 
 
 @pytest.mark.parametrize(

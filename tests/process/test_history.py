@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.sink import Script, Sink
 from tests.process.relay import Relay, configuration, running, wait_until
 
@@ -97,3 +99,15 @@ def test_a_relay_without_one_keeps_none(tmp_path: Path) -> None:
         relay.send(1)
         assert relay.stop() == 0
     assert not (tmp_path / "spool" / "history.db").exists()
+
+
+@pytest.mark.parametrize("rest", ["[history]\nsubject = true\n", ""])
+def test_a_relay_keeps_subjects_where_it_is_told_to(tmp_path: Path, rest: str) -> None:
+    with running(tmp_path, configuration(rest=rest)) as relay:
+        relay.send(2)
+        wait_until(lambda: len(mails(tmp_path)) == 2)
+        assert relay.stop() == 0
+    # Newest first.
+    assert [mail["subject"] for mail in mails(tmp_path)] == (["1", "0"] if rest else ["", ""])
+    assert ("subject: 1" in ask(tmp_path, "trace", "--steps")) is bool(rest)
+    assert ask(tmp_path, "trace", "--csv").splitlines()[0].endswith(",reply,subject")

@@ -21,6 +21,7 @@ from relay.spool.codec import (
     unseal_envelope,
     unseal_state,
 )
+from relay.spool.handover import Queued
 from tests.spool.sample import envelope
 
 ids = st.integers(1, 2**64 - 1)
@@ -112,6 +113,16 @@ def test_what_an_earlier_version_kept_is_read_as_it_was() -> None:
     record = seal(key, msgspec.msgpack.encode(before_deadlines))
     assert unseal_envelope(key, record).deadline == 0.0
     assert EntryReader().queued(key, record).deadline == 0.0
+
+
+def test_a_scan_tells_the_queue_what_a_hint_tells_it() -> None:
+    """Each field with a value of its own: one that only the hint has would be missing after a crash."""
+    whole = msgspec.structs.replace(
+        envelope(7), account="erp", campaign="May", not_before=3.0, deadline=4.0, subject="Hello",
+        message_id=b"<1@a>", original_sender=b"x@y", uncertain=Uncertain.ASK, priority=Priority.BULK,
+    )  # fmt: skip
+    record = seal_envelope(mail_key(7), whole)
+    assert EntryReader().queued(mail_key(7), record) == Queued.of(whole)
 
 
 def test_a_deadline_comes_to_the_queue_by_a_scan_too() -> None:

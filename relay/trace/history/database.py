@@ -66,6 +66,10 @@ SERVERS = "CREATE INDEX IF NOT EXISTS steps_remote ON steps (remote, mail) WHERE
 """Of Microsoft's servers: some thousands of names, each with its mails."""
 
 
+SUBJECTS = "CREATE TABLE IF NOT EXISTS subjects (mail INTEGER PRIMARY KEY, subject TEXT NOT NULL)"
+"""Where they are asked for; a table of its own, so that a file of before has the same format."""
+
+
 def open_writer(path: Path) -> Connection:
     """The history, begun when there is none; HistoryError, or Error when it is damaged."""
     connection = connect(path, BUSY_S)
@@ -111,6 +115,7 @@ def _prepare(connection: Connection) -> None:
         raise HistoryError(f"the history has format {version}, this program writes {FORMAT}")
     # An index more makes no other format: a file of before gets it now, 10 million steps in some 20 seconds.
     connection.execute(SERVERS)
+    connection.execute(SUBJECTS)
     # A file whose tables cannot be read is found now and not at the first mail.
     for table in ("names", "texts", "people", "mails", "recipients", "steps", "erasures"):
         connection.execute(f"SELECT * FROM {table} ORDER BY 1 DESC LIMIT 1").fetchall()
@@ -202,6 +207,11 @@ def key_of(connection: Connection) -> bytes:
     if row is None:
         raise HistoryError("the history has lost the key of its hashes")
     return bytes(row[0])
+
+
+def has_subjects(connection: Connection) -> bool:
+    """Whether a writer of this version has opened the file yet."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'subjects'").fetchone() is not None
 
 
 def used_bytes(connection: Connection) -> int:

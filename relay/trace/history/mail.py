@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from relay.message.priority import Priority
 from relay.message.queue_id import format_id
+from relay.trace.history import database
 from relay.trace.history.database import Connection
 from relay.trace.history.reply_text import joined
 from relay.trace.history.state import State
@@ -69,10 +70,13 @@ class MailLine(Struct):
     accepted_at: float
     recipients: list[RecipientLine]
     steps: list[StepLine]
+    subject: str = ""
+    """Empty: none, or the history was not asked to keep it."""
 
 
 def read(connection: Connection, ids: Sequence[int]) -> Iterable[MailLine]:
     """These mails, in this order; one that is not there any more is left out."""
+    has_subjects = database.has_subjects(connection)
     for id in ids:
         row = connection.execute(_MAILS, (id,)).fetchone()
         if row is None:
@@ -95,7 +99,13 @@ def read(connection: Connection, ids: Sequence[int]) -> Iterable[MailLine]:
             steps=[
                 _step(step) for step in connection.execute(f"{_STEPS} WHERE s.mail = ? ORDER BY s.id", (id,))
             ],
+            subject=_subject(connection, id) if has_subjects else "",
         )
+
+
+def _subject(connection: Connection, id: int) -> str:
+    row = connection.execute("SELECT subject FROM subjects WHERE mail = ?", (id,)).fetchone()
+    return "" if row is None else str(row[0])
 
 
 def steps_after(connection: Connection, number: int, limit: int) -> list[StepLine]:

@@ -30,7 +30,7 @@ def strike(connection: Connection, forms: Sequence[str], people: Collection[int]
                 # What the next hop calls the mail may have gone with it, and is no longer looked for by its old number.
                 connection.executemany("UPDATE steps SET parts = ?, mark = NULL WHERE id = ?", struck)
         found += sum(person not in people for _, person, _ in rows)
-    return found + _strike_texts(connection, whole)
+    return found + _strike_texts(connection, whole) + _strike_subjects(connection, whole)
 
 
 def pattern(forms: Sequence[str]) -> re.Pattern[str]:
@@ -50,6 +50,14 @@ def _strike_texts(connection: Connection, whole: re.Pattern[str]) -> int:
             connection.execute(
                 "UPDATE texts SET text = ? WHERE id = ?", (f"{text} ({id})" if is_there else text, id)
             )
+    return len(struck)
+
+
+def _strike_subjects(connection: Connection, whole: re.Pattern[str]) -> int:
+    rows = connection.execute("SELECT mail, subject FROM subjects WHERE instr(subject, '@')").fetchall()
+    struck = [(whole.sub(STRUCK, subject), mail) for mail, subject in rows if whole.search(subject)]
+    with database.transaction(connection):
+        connection.executemany("UPDATE subjects SET subject = ? WHERE mail = ?", struck)
     return len(struck)
 
 

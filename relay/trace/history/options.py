@@ -35,6 +35,8 @@ class HistoryOptions:
     max_size_bytes: int = 4_294_967_296
     """By size, the oldest mails go first: 4 GiB hold some 8 million steps."""
     recipients: Kept = Kept.FULL
+    subject: bool = False
+    """Whether a mail's subject is kept: it is content, and tells more of people than who wrote to whom."""
     queued_max: int = 65_536
     """Steps and recipients that wait for the disk, some 40 MB; more are dropped and counted. At 1,000 mails a
     second a disk may stand still for 30 s."""

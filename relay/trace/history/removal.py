@@ -27,6 +27,7 @@ def remove_mails(connection: Connection, ids: Sequence[int]) -> int:
         )
         steps += connection.execute("DELETE FROM steps WHERE mail = ?", (id,)).rowcount
         connection.execute("DELETE FROM recipients WHERE mail = ?", (id,))
+        connection.execute("DELETE FROM subjects WHERE mail = ?", (id,))
         connection.execute("DELETE FROM mails WHERE id = ?", (id,))
     remove_orphans(connection, people)
     return steps

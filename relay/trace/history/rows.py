@@ -67,6 +67,8 @@ class Rows:
     steered: list[RecipientRow] = field(default_factory=list)
     """After an order."""
     steps: list[StepRow] = field(default_factory=list)
+    subjects: list[tuple[int, str]] = field(default_factory=list)
+    """Of mails that come in, where they are kept."""
     people: set[str] = field(default_factory=set)
     """All addresses, as they are kept."""
     names: set[str] = field(default_factory=set)
@@ -81,6 +83,8 @@ def rows_of(batch: Sequence[tuple[float, Event]], privacy: Privacy) -> Rows:
         match event:
             case events.MailQueued():
                 _queued(rows, ms, event, privacy.kept)
+                if event.subject:
+                    rows.subjects.append((number_of(event.id), privacy.without(clean(event.subject))))
             case events.Delivered() | events.Deferred() | events.Held() | events.Failed():
                 _outcome(rows, ms, event, privacy)
             case events.Uncertain():

@@ -49,6 +49,7 @@ _STEERED = Insert(
     # What was under way may have been delivered before the order held; that stays so.
     "ON CONFLICT (mail, person) DO UPDATE SET state = excluded.state, time = excluded.time WHERE recipients.state <> 1",
 )
+_SUBJECTS = Insert("INSERT OR REPLACE INTO subjects (mail, subject)", 2)
 _STEPS = Insert(
     "INSERT INTO steps (mail, person, time, event, route, host, identity, remote, session, internal_id, text, parts, "
     "mark, attempts, next_attempt, next_route)",
@@ -190,6 +191,8 @@ class Writer:
                 for id, message_id, key, sender, client, account, *rest in rows.mails
             ],
         )
+        if self._options.subject:
+            _SUBJECTS.run(connection, rows.subjects)
         # A step whose mail nobody told of (it was dropped, or the file is new) is kept all the same.
         _STUBS.run(connection, [(id, "", 0, time_of(id)) for id in {step[0] for step in rows.steps}])
         for insert, recipients in (
