@@ -53,17 +53,19 @@ def run(path: Path, address: str, *, is_sure: bool, as_json: bool) -> Exit:
     erased = erasure.erase(history, address, _who(), time.time())
     # It is recorded before what follows can fail.
     note.put({"event": "history_erased", "person": person, "mails": erased.mails, "steps": erased.steps})
-    senders = store.erase(configuration.spool.path / FILE, address)
+    senders, is_seen_whole = store.erase(configuration.spool.path / FILE, address)
+    is_whole = erased.is_whole and is_seen_whole
     until = _suppressed_until(configuration, address)
     if as_json:
-        line = Line(erased.mails, erased.steps, senders, erased.mentions, erased.is_whole, until)
+        line = Line(erased.mails, erased.steps, senders, erased.mentions, is_whole, until)
         print(msgspec.json.encode(line).decode())
     else:
         print("\n".join(_sentences(erased, senders, address, until)))
-    if erased.is_whole:
+    if is_whole:
         return Exit.OK
+    file = configuration.spool.path / FILE if erased.is_whole else history
     print(
-        f"Somebody reads the history (a trace, a report, a copy): what was erased still lies in {history}-wal. "
+        f"Somebody reads it (a trace, a report, a copy): what was erased still lies in {file}-wal. "
         "Run this again when that has ended.",
         file=sys.stderr,
     )

@@ -28,6 +28,8 @@ CACHE_KIB = 32_768
 """Of the writer: the inner pages of every index at 10 million mails, and what was written last."""
 WAL_BYTES = 67_108_864
 """The WAL is cut back to this after a checkpoint that a long reader had kept waiting."""
+EMPTIED_WITHIN_S = 30.0
+"""For readers to end before the WAL can be cut off: a `report` of a month takes as long."""
 BESIDE = ("", "-wal", "-shm")
 ABSENT = "history.db is not there yet: the relay begins it when it starts ([history] in the configuration)"
 
@@ -199,6 +201,13 @@ def reading(path: Path) -> Iterator[Connection]:
         raise HistoryError(f"{path}: cannot be read: {error}") from None
     finally:
         connection.close()
+
+
+def empty_wal(connection: Connection, within_s: float) -> bool:
+    """Write the WAL into the file and cut it off: it has what was erased; False: somebody reads from it."""
+    connection.execute(f"PRAGMA busy_timeout = {int(within_s * 1000)}")
+    (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def key_of(connection: Connection) -> bytes:

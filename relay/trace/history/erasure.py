@@ -16,8 +16,6 @@ from relay.trace.history.privacy import Privacy
 
 SLICE = 200
 """Mails of one transaction."""
-EMPTIED_WITHIN_S = 30.0
-"""For readers to end: a `report` of a month takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def count(path: Path, address: str) -> Erased:
 
 
 def erase(
-    path: Path, address: str, by: str, now: float, emptied_within_s: float = EMPTIED_WITHIN_S
+    path: Path, address: str, by: str, now: float, emptied_within_s: float = database.EMPTIED_WITHIN_S
 ) -> Erased:
     """Take the person out, and wait so long for those who read; HistoryError."""
     if not path.exists():
@@ -99,14 +97,7 @@ def _erase(connection: Connection, address: str, by: str, now: float, emptied_wi
             "INSERT INTO erasures (time, by, person, mails, steps) VALUES (?, ?, ?, ?, ?)",
             (int(now * 1000), by, _hashed(connection, address), mails, steps),
         )
-    return Erased(mails, steps, mentions, _emptied(connection, emptied_within_s))
-
-
-def _emptied(connection: Connection, within_s: float) -> bool:
-    """Write the WAL into the file and cut it off: it has what was erased; False: somebody reads from it."""
-    connection.execute(f"PRAGMA busy_timeout = {int(within_s * 1000)}")
-    (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not is_busy
+    return Erased(mails, steps, mentions, database.empty_wal(connection, emptied_within_s))
 
 
 def _hashed(connection: Connection, address: str) -> str:

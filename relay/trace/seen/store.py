@@ -97,22 +97,27 @@ def read(path: Path) -> Iterator[tuple[Who, Sighting]]:
         raise SeenError(f"{path}: cannot be read: {error}") from None
 
 
-def erase(path: Path, address: str) -> int:
-    """Take a person's address out of all rows; how many named it. SeenError."""
+def erase(path: Path, address: str, emptied_within_s: float = database.EMPTIED_WITHIN_S) -> tuple[int, bool]:
+    """Take a person's address out of all rows; how many named it, and whether nothing of it is left. SeenError.
+
+    Receivers keep the file open, so that it is for us to empty its WAL.
+    """
     if not path.exists():
-        return 0
+        return 0, True
     address, count = address.lower(), 0
     try:
-        with closing(_open(path)) as connection, database.transaction(connection):
-            rows = connection.execute("SELECT account, address, way, sighting FROM seen").fetchall()
-            for account, host, way, sighting in rows:
-                seen = _decoded(sighting)
-                if seen.lose(address):
-                    _write(connection, Who(account, host, way), seen)
-                    count += 1
+        with closing(_open(path)) as connection:
+            with database.transaction(connection):
+                rows = connection.execute("SELECT account, address, way, sighting FROM seen").fetchall()
+                for account, host, way, sighting in rows:
+                    seen = _decoded(sighting)
+                    if seen.lose(address):
+                        _write(connection, Who(account, host, way), seen)
+                        count += 1
+            is_whole = database.empty_wal(connection, emptied_within_s)
     except (Error, OSError, msgspec.MsgspecError) as error:
         raise SeenError(f"{path}: cannot be written: {error}") from None
-    return count
+    return count, is_whole
 
 
 def _open(path: Path) -> Connection:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,23 @@ def test_who_was_not_seen_for_long_is_forgotten(path: Path) -> None:
 
 def test_a_person_is_erased(path: Path) -> None:
     add(path, {ERP: sighting(sender="Anna@example.com"), Who("", "10.0.0.2", "nothing"): sighting()})
-    assert store.erase(path, "anna@EXAMPLE.com") == 1
-    assert store.erase(path, "anna@example.com") == 0
+    assert store.erase(path, "anna@EXAMPLE.com") == (1, True)
+    assert store.erase(path, "anna@example.com") == (0, True)
     assert dict(store.read(path))[ERP].senders == set() and dict(store.read(path))[ERP].mails == 1
     assert b"nna@example.com" not in path.read_bytes()
+
+
+def test_nothing_of_the_person_is_left_beside_a_receiver_that_writes(path: Path) -> None:
+    writer, wal = SeenStore(path, 90 * DAY_S), path.with_name("seen.db-wal")
+    writer.add({ERP: sighting(sender="anna@example.com")}, NOW)
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM seen").fetchall()
+        assert store.erase(path, "anna@example.com", 0.05) == (1, False)
+        assert b"anna@" in wal.read_bytes()
+    assert store.erase(path, "anna@example.com") == (0, True)
+    assert b"anna@" not in path.read_bytes() + wal.read_bytes()
+    writer.close()
 
 
 def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(path: Path) -> None:
