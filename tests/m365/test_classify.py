@@ -94,6 +94,7 @@ def _has_more_exact(row: Row, code: int, enhanced: str) -> bool:
         ("554 5.2.2 mailbox full; STOREDRV.Submission.Exception:QuotaExceededException; x", "sender-mailbox-full"),
         ("554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException; x", "recipient-full-later"),
         ("550 5.2.2 Submission quota exceeded", "daily-recipients"),
+        ("550 5.1.90 You have sent too much today", "daily-recipients-number"),
         (
             "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients",
             "daily-recipients",
