@@ -63,6 +63,14 @@ ROWS = (
         _SUBMISSION, Certainty.PRIMARY,
     ),
     Row(
+        "daily-recipients-number", "550 5.1.90",
+        (), ("5.1.90",), (),
+        Scope.SENDER, RetryLater(3600, 86_400),
+        "As 5.2.0 of the submission quota, in other words: the mailbox has reached its recipients of 24 hours.",
+        "Spread the mail over more mailboxes.",
+        _SUBMISSION, Certainty.PRIMARY,
+    ),
+    Row(
         "mailbox-logon",
         "430 4.2.0 STOREDRV; mailbox logon failure",
         (430,), (), ("mailbox logon failure",),

@@ -142,7 +142,7 @@ ROWS = (
     ),
     Row(
         "address-reputation", "452 4.5.3 Too many recipients (AS780090)",
-        (452,), ("4.5.3",), ("too many recipients (as780090)",),
+        (452,), ("4.5.3",), ("too many recipients (as780090)", "(as780090)"),
         Scope.SOURCE_ADDRESS, ReduceRate(300, 3600),
         "Not the number of recipients, but the reputation of the address.",
         "Send less from this address, and check that the inbound connector has it.",

@@ -94,6 +94,7 @@ def _has_more_exact(row: Row, code: int, enhanced: str) -> bool:
         ("554 5.2.2 mailbox full; STOREDRV.Submission.Exception:QuotaExceededException; x", "sender-mailbox-full"),
         ("554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException; x", "recipient-full-later"),
         ("550 5.2.2 Submission quota exceeded", "daily-recipients"),
+        ("550 5.1.90 You have sent too much today", "daily-recipients-number"),
         (
             "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients",
             "daily-recipients",
@@ -110,6 +111,7 @@ def _has_more_exact(row: Row, code: int, enhanced: str) -> bool:
         ("452 4.5.3 Too many recipients", "too-many-recipients"),
         ("452 4.5.3 Too many recipients (AS780090) [TO1CAN01FT005.eop-CAN01.prod.protection.outlook.com]",
          "address-reputation"),
+        ("452 4.5.3 Recipient limit reached (AS780090)", "address-reputation"),
         # Exact before the range it stands in.
         ("451 4.7.500 Server busy. Please try again later from [203.0.113.9]. (AS761)", "address-throttled"),
         ("451 4.7.651 The mail server [203.0.113.9] has been temporarily rate limited", "address-throttled"),

@@ -145,6 +145,7 @@ TABLE: dict[str, tuple[str, Effect]] = {
     "message-rate": ("end", Stops(MAILBOX, 60)),
     "submission-rate": ("mail", Stops(MAILBOX, 90)),
     "daily-recipients": ("end", Stops(MAILBOX, 45_000)),
+    "daily-recipients-number": ("end", Stops(MAILBOX, 45_000)),
     "mailbox-logon": ("end", Stops(MAILBOX, 600)),
     "sender-mailbox-full": ("end", Stops(MAILBOX, 3600)),
     "send-as-denied": ("end", Stops(SEND_AS, None)),
