@@ -117,6 +117,10 @@ class CampaignBook:
             self._write_at = now + WRITE_EVERY_S
             self.write()
 
+    def weight(self, campaign: Campaign) -> int:
+        """Its turns, where another campaign of its client takes one."""
+        return self._outlook.weights.of_campaign(campaign.name)
+
     def foresee(self, campaign: Campaign) -> None:
         """When it will be done, unless that was asked a moment ago."""
         now = self._clock.now()

@@ -53,6 +53,7 @@ class Outlook:
         clock: Clock,
     ) -> None:
         """`gates_of` gives the gate of a route's login, where there is one yet."""
+        self.weights = queue.weights
         self._routes = routes
         self._queue = queue
         self._budgets = budgets

@@ -11,7 +11,8 @@ from relay.budget.limit import Place
 from relay.message.priority import Priority
 from relay.queue.job import Job
 from relay.queue.siding import Siding
-from relay.queue.strand import Strand, Weigh
+from relay.queue.strand import Strand
+from relay.queue.weights import ALIKE, Weights
 from relay.route.route import Login, Route
 
 SidingKey = tuple[Place, Priority]
@@ -38,7 +39,7 @@ class Lane:
         key: LaneKey,
         route: Route,
         logins: tuple[Login | None, ...] = (None,),
-        weigh: Weigh = lambda client: 1,
+        weights: Weights = ALIKE,
     ) -> None:
         self.key = key
         self.route = route
@@ -48,7 +49,7 @@ class Lane:
         self.sidings: dict[SidingKey, Siding] = {}
         self._opened: dict[SidingKey, None] = {}
         """Sidings that let their mail ask again, one at a time."""
-        self._strands = (Strand(weigh), Strand(weigh), Strand(weigh))
+        self._strands = (Strand(weights), Strand(weights), Strand(weights))
 
     def __len__(self) -> int:
         high, normal, bulk = self._strands

@@ -1,7 +1,7 @@
 """A strand: jobs of a lane that take turns, by client and campaign.
 
-    strand ── ordinary mail ── clients, by weight ── their campaigns ── the oldest first
-           └─ large mail ───── clients, by weight ── their campaigns ── the oldest first
+    strand ── ordinary mail ── clients, by weight ── their campaigns, by weight ── the oldest first
+           └─ large mail ───── clients, by weight ── their campaigns, by weight ── the oldest first
 
 A client takes turns as one, however many campaigns he names: who invents one for each mail
 goes no faster. Large mail is kept apart because it may have to wait where other mail may
@@ -13,19 +13,17 @@ A job that is withdrawn stays where it is, without a seat, and is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
 
 from relay.queue.flow import cost
 from relay.queue.line import Line
 from relay.queue.rota import Rota
+from relay.queue.weights import Weights
 
 if TYPE_CHECKING:
     from relay.queue.job import Job
 
-Weigh = Callable[[str], int]
-"""What a client weighs."""
 Campaigns = Rota[Line]
 _Clients = Rota[Line | Campaigns]
 """Most have one campaign at a time: those have its line, without a rota of one."""
@@ -35,10 +33,10 @@ _KINDS = ("ordinary", "large")
 class Strand:
     """Of one priority."""
 
-    __slots__ = ("_ages", "_clients", "_counts", "_kinds", "_knowings", "_weigh")
+    __slots__ = ("_ages", "_clients", "_counts", "_kinds", "_knowings", "_weights")
 
-    def __init__(self, weigh: Weigh) -> None:
-        self._weigh = weigh
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
         self._clients: tuple[_Clients, _Clients] = (Rota(), Rota())
         """Of ordinary and of large mail."""
         self._counts = [0, 0]
@@ -144,15 +142,18 @@ class Strand:
         clients = self._clients[flow.is_large]
         client = clients.get(flow.client)
         if client is None:
-            client = clients.join(flow.client, self._weigh(flow.client), Line(flow.campaign))
+            client = clients.join(flow.client, self._weights.of_client(flow.client), Line(flow.campaign))
         waits = client.waits
         if isinstance(waits, Line):
             if waits.name == flow.campaign:
                 return waits
             campaigns: Campaigns = Rota()
-            campaigns.join(waits.name, 1, waits)
+            campaigns.join(waits.name, self._weights.of_campaign(waits.name), waits)
             waits = client.waits = campaigns
-        campaign = waits.get(flow.campaign) or waits.join(flow.campaign, 1, Line(flow.campaign))
+        campaign = waits.get(flow.campaign)
+        if campaign is None:
+            weight = self._weights.of_campaign(flow.campaign)
+            campaign = waits.join(flow.campaign, weight, Line(flow.campaign))
         return campaign.waits
 
     def _know(self, line: Line, id: int) -> None:
