@@ -59,6 +59,6 @@ def _too_large(situation: Situation, errand: Errand) -> str | None:
     for sender in errand.senders:
         for index in situation.senders[sender].standings:
             standing = situation.standings[index]
-            if errand.kind.takes(Unit[standing.unit.upper()]) > standing.count:
+            if errand.kind.takes(Unit[standing.unit.upper()]) > max((standing.count, *standing.ahead)):
                 return f"one such mail is more than {words(situation, index)} allows in all"
     return None

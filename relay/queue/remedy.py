@@ -127,7 +127,9 @@ def _widened(
 
 def _doubled(situation: Situation, index: int) -> Situation:
     standing = situation.standings[index]
-    wider = structs.replace(standing, count=2 * standing.count, grain_s=standing.grain_s)
+    wider = structs.replace(
+        standing, count=2 * standing.count, ahead=tuple(2 * each for each in standing.ahead)
+    )
     standings = (*situation.standings[:index], wider, *situation.standings[index + 1 :])
     return structs.replace(situation, standings=standings)
 

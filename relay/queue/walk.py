@@ -7,11 +7,12 @@ comes free, or a stop ends. What holds the mail up that is asked for is told wit
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from relay.budget.course import LITTLE, Course
 from relay.budget.limit import DAY_S, Unit
+from relay.budget.standing import Standing
 from relay.message.priority import Priority
 from relay.queue.shares import Shares
 from relay.queue.situation import Errand, Forecast, Kind, Sender, Situation, Stretch
@@ -60,6 +61,8 @@ class _Draw:
 class _Told:
     """The stretches, as they are gathered."""
 
+    of_days: frozenset[int]
+    """Limits that are another one tomorrow."""
     stretches: list[Stretch] = field(default_factory=list)
     first_s: float | None = None
 
@@ -67,10 +70,16 @@ class _Told:
         if mails > LITTLE and self.first_s is None:
             self.first_s = begin
         last = self.stretches[-1] if self.stretches else None
-        if last is not None and (last.limit == limit or (limit == CONNECTIONS and last.standing >= 0)):
+        goes_on = limit == CONNECTIONS and last is not None and last.standing >= 0
+        if last is not None and (last.limit == limit or (goes_on and last.standing not in self.of_days)):
             # A burst between two waits for a limit is that limit's doing.
             self.stretches[-1] = Stretch(last.begin_s, end, last.mails + mails, last.limit, last.standing)
-        elif last is not None and last.limit == CONNECTIONS and standing >= 0 and end - last.begin_s < 60.0:
+        elif (
+            last is not None
+            and last.limit == CONNECTIONS
+            and standing >= 0
+            and (end - last.begin_s < 60.0 or standing in self.of_days)
+        ):
             self.stretches[-1] = Stretch(last.begin_s, end, last.mails + mails, limit, standing)
         else:
             self.stretches.append(Stretch(begin, end, mails, limit, standing))
@@ -94,7 +103,8 @@ class Walk:
         self.at = 0.0
         self.step_s = STEP_S
         self.shares = [Shares() for _ in self.senders]
-        self.told = _Told()
+        standings = situation.standings
+        self.told = _Told(frozenset(index for index, each in enumerate(standings) if each.ahead))
         self.courses = self._courses(errand)
         self.priority_of = self._priorities()
 
@@ -281,6 +291,7 @@ class Walk:
         return flows, bulk
 
     def _go_on(self, draws: Sequence[_Draw], until: float) -> None:
+        why = self._why(draws)
         flows, bulk = self._outflows(draws)
         for index, course in enumerate(self.courses):
             course.go_on(self.at, until, flows[index], bulk[index])
@@ -291,7 +302,7 @@ class Walk:
             part = draw.rate * length
             draw.stream.left = max(0.0, draw.stream.left - part)
             mails += part if draw.stream is self.asked else 0.0
-        self.told.add(self.at, until, mails, *self._why(draws))
+        self.told.add(self.at, until, mails, *why)
         self.at = until
 
     def _why(self, draws: Sequence[_Draw]) -> tuple[str, int]:
@@ -301,7 +312,7 @@ class Walk:
         own = [draw for draw in draws if draw.stream is self.asked]
         for draw in own:
             if draw.bound >= 0:
-                return words(self.situation, draw.bound), draw.bound
+                return self._words(draw.bound), draw.bound
         if own:
             return CONNECTIONS, -1
         senders = [self.senders[each] for each in self.asked.senders]
@@ -309,6 +320,11 @@ class Walk:
         if len(closed) == len(senders):
             return closed[0].stopped, -1
         return BEFORE, -1
+
+    def _words(self, standing: int) -> str:
+        """Of a limit as it is on that day."""
+        course = self.courses[standing]
+        return describe_at(course.standing, int(course.today))
 
     def _settle_down(self, step: int) -> None:
         for course in self.courses:
@@ -333,6 +349,12 @@ def _in_turn(streams: list[tuple[_Stream, float]]) -> list[tuple[_Stream, float]
 
 
 def words(situation: Situation, standing: int) -> str:
-    """`30 messages in 60 s of the mailbox a@b`."""
-    limit = situation.standings[standing].limit
+    """`30 messages in 60 s of the mailbox a@b`; of a ramp, as it is today."""
+    found = situation.standings[standing]
+    return describe_at(found, found.count)
+
+
+def describe_at(standing: Standing, count: int) -> str:
+    """The same, while so much is allowed."""
+    limit = replace(standing.limit, count=count)
     return describe(limit) if limit.scope.name == "TENANT" else f"{describe(limit)} {limit.key}"

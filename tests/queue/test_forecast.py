@@ -1,5 +1,6 @@
 """Forecasts agree with what the ledger does: driven on a clock, mail by mail."""
 
+import time
 from heapq import heappop, heappush
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from relay.budget.answer import Taken, Wait
 from relay.budget.ledger import Ledger
-from relay.budget.limit import DAY_S, SECOND_US, Charge, Limit, Place, Scope, Unit
+from relay.budget.limit import DAY_S, DAY_US, LIFTED, SECOND_US, Charge, Limit, Place, Scope, Unit
 from relay.budget.standing import Standing, unused
 from relay.message.priority import Priority
 from relay.queue.forecast import forecast
@@ -137,6 +138,56 @@ def test_a_mail_that_is_more_than_a_limit_allows_never_leaves() -> None:
     driven = Driven([DAY])
     told = forecast(driven.situation(), Errand((0,), Priority.NORMAL, 1, Kind(10_001, 0)))
     assert told.done_s is None and "10000 recipients in 24 h" in told.trouble
+
+
+TODAY = NOW // DAY_US
+TOMORROW_S = (DAY_US - NOW % DAY_US) / SECOND_US
+
+
+def ramp(unit: Unit, *numbers: int, begins: int = TODAY, count: int = LIFTED) -> Limit:
+    return Limit(Scope.MAILBOX, unit, count, DAY_S, True, ramp=numbers, ramp_day=begins)
+
+
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize("begins", [TODAY - 2, TODAY, TODAY + 2])
+@pytest.mark.parametrize("mails", [150, 400, 2_500])
+def test_of_a_ramp_each_day_has_its_own_number(priority: Priority, begins: int, mails: int) -> None:
+    driven = Driven([ramp(Unit.MESSAGES, 200, 300, 500, 500, count=700)])
+    driven.limits[0] = limit = ramp(Unit.MESSAGES, 200, 300, 500, 500, begins=begins, count=700)
+    driven.ledger = Ledger([limit])
+    driven.send(30, Priority.NORMAL)
+    told = forecast(driven.situation(), Errand((0,), priority, mails))
+    # A burst at midnight takes its connections; below the headroom of a day nobody but high goes.
+    assert told.done_s == pytest.approx(driven.send(mails, priority), abs=2.0)
+
+
+def test_the_days_of_a_ramp_are_told_with_their_numbers() -> None:
+    driven = Driven([ramp(Unit.RECIPIENTS, 200, 500, 1000), MINUTE])
+    told = forecast(driven.situation(), Errand((0,), Priority.BULK, 1_500))
+    days = [each for each in told.stretches if each.standing == 0]
+    assert [each.limit.split(" in ")[0] for each in days] == ["200 recipients", "500 recipients"]
+    assert told.done_s == pytest.approx(driven.send(1_500, Priority.BULK), abs=5.0)
+    # Two midnights: 199 and 498 go before them (high keeps the rest), and what is left by 30 a minute.
+    assert told.done_s == pytest.approx(TOMORROW_S + DAY_S + 2 * (1_500 - 199 - 498), abs=60)
+
+
+def test_a_mail_that_is_too_large_for_the_first_days_of_a_ramp_is_not_said_never_to_leave() -> None:
+    driven = Driven([ramp(Unit.RECIPIENTS, 100, 500)], amount=300)
+    told = forecast(driven.situation(), Errand((0,), Priority.NORMAL, 1, Kind(300, 300)))
+    assert told.done_s is not None
+
+
+def test_a_million_over_a_ramp_of_thirty_days_is_foreseen_at_once() -> None:
+    numbers = tuple(2_000 * (day + 1) for day in range(30))
+    driven = Driven(
+        [ramp(Unit.RECIPIENTS, *numbers, count=100_000), Limit(Scope.MAILBOX, Unit.MESSAGES, 1_800, 60)]
+    )
+    began = time.process_time()
+    told = forecast(driven.situation(), Errand((0,), Priority.BULK, 1_000_000))
+    took_s = time.process_time() - began
+    # 930,000 in thirty days less what is kept for high; the rest on the 31st, at 1,800 a minute.
+    assert told.done_s is not None and 30 <= (told.done_s - TOMORROW_S) / DAY_S + 1 < 31
+    assert took_s < 1.0, "0.03 s where it was written"
 
 
 def of_pool(mailboxes: list[Mailbox], mails: int, *backlogs: Backlog) -> Forecast:
