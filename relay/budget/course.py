@@ -26,7 +26,7 @@ class Course:
 
     __slots__ = (
         "ahead", "amount", "blocks", "count", "credit", "credit_max", "delay_s", "from_s", "grain_s", "interval_s", "is_paced", "is_steady",
-        "keep", "midnight_s", "pace", "room", "standing", "today",
+        "keep", "midnight_s", "pace", "room", "since_s", "standing", "today",
     )  # fmt: skip
 
     def __init__(self, standing: Standing, open_s: float, amount: float = 1.0) -> None:
@@ -49,6 +49,8 @@ class Course:
         self.blocks: deque[list[float]] = deque([list(block) for block in standing.blocks])
         self.room -= standing.used
         self.is_steady = False
+        self.since_s = 0.0
+        """It was unused before."""
         self.from_s = 0.0
         """While it is steady: nothing comes free before."""
         self.pace = self.count / self.delay_s
@@ -184,6 +186,8 @@ class Course:
         if self.is_steady:
             self.room += (self.inflow(at) - outflow) * (until - at)
             self.room = min(max(0.0, self.room), self.count)
+            if self.room >= self.count - LITTLE:
+                self._wake(until)
             return
         length = until - at
         self.credit = min(self.credit_max, self.credit + (1.0 / self.interval_s - bulk) * length)
@@ -194,6 +198,8 @@ class Course:
         if outflow * length > LITTLE * LITTLE:
             self.room -= outflow * length
             self._hold(at, until, outflow * length)
+        elif not self.blocks:
+            self.since_s = until
 
     def _expire(self, until: float) -> None:
         blocks = self.blocks
@@ -250,6 +256,11 @@ class Course:
                 return False
             end = until
         return held >= 0.97 * self.count
+
+    def _wake(self, at: float) -> None:
+        """It was not used for a window (a night, perhaps): what comes next is a burst, and no rate."""
+        self.is_steady = False
+        self.since_s, self.room, self.credit = at, self.count, self.credit_max
 
     def settle_down(self, at: float) -> None:
         """From now on it is a rate, which in the mean is where the single steps would be."""

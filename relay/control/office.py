@@ -139,7 +139,9 @@ class Office:
                 f'the relay that runs has no route "{unknown[0]}"',
                 f"it has: {names}; is the configuration newer than the relay? systemctl reload m365-relay",
             )
-        return End(Standing(*self._deliverer.outlook.of(request.routes, request.sender.encode())))
+        return End(
+            Standing(*self._deliverer.outlook.of(request.routes, request.sender.encode(), request.client))
+        )
 
     def _campaigns(self, name: str) -> Sequence[Answer]:
         book = self._deliverer.campaigns

@@ -1,9 +1,10 @@
 """A forecast: when mail will have left, if nothing else comes and nothing goes wrong.
 
 Mail is a stream. In each stretch of time every sender flows as fast as its connections and
-its limits let it, shared between the priorities that wait as turns are (`relay.budget.turn`);
-the stretch ends where one of that changes: a backlog is over, a limit is used up, what was
-used comes free, a stop ends. So a campaign of days is some hundred stretches, and what is
+its limits let it, shared between the priorities that wait as turns are (`relay.budget.turn`),
+and between clients and campaigns by weight (`relay.queue.stream`); the stretch ends where
+one of that changes: a backlog is over, a limit is used up, what was used comes free, a stop
+ends, hours begin or end, a day begins on which another number holds. So a campaign of days is some hundred stretches, and what is
 bound by the same limit all the while is told as one.
 
 It agrees with the ledger within two sends of the limit that binds and one grain of the
@@ -16,19 +17,20 @@ from msgspec import structs
 from relay.budget.limit import Unit
 from relay.queue.situation import Errand, Forecast, Situation, Stretch
 from relay.queue.walk import Walk, words
+from relay.route.hours import ZoneOf
 
 BRIEF = 0.01
 
 
-def forecast(situation: Situation, errand: Errand) -> Forecast:
-    """When the mail of the errand will have left."""
+def forecast(situation: Situation, errand: Errand, zone_of: ZoneOf) -> Forecast:
+    """When the mail of the errand will have left; `zone_of` knows the clocks of time zones."""
     if errand.stopped_for_good or not errand.senders:
         return Forecast(None, trouble=errand.stopped or "nobody may send it")
     if all(situation.senders[each].stopped_for_good for each in errand.senders):
         return Forecast(None, trouble=situation.senders[errand.senders[0]].stopped)
     if (trouble := _too_large(situation, errand)) is not None:
         return Forecast(None, trouble=trouble)
-    told = Walk(situation, errand).walked()
+    told = Walk(situation, errand, zone_of).walked()
     return structs.replace(told, stretches=brief(told.stretches))
 
 

@@ -90,5 +90,4 @@ def left_out(routes: Sequence[Route]) -> list[str]:
             f"the limit of {describe(each)} is not looked at: each mail brings its key"
             for each in of_each_mail
         ),
-        *(f"the hours of the route {route.name} are not looked at" for route in routes if route.hours),
     ]

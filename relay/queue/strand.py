@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from relay.queue.flow import cost
 from relay.queue.line import Line
+from relay.queue.party import LARGE, LOOKED_AT_MAX, OTHERS, Party
 from relay.queue.rota import Rota
 from relay.queue.weights import Weights
 
@@ -92,13 +93,39 @@ class Strand:
         return None
 
     @property
-    def sources(self) -> int:
-        """About how many take turns: clients, and where there is only one, his campaigns."""
+    def only_client(self) -> str | None:
+        """The one whose mail waits; None: of several, or of nobody."""
         ordinary, large = self._clients
-        only = ordinary.only()
-        if isinstance(only, Rota) and not large.members:
-            return only.members
-        return max(ordinary.members, large.members)
+        return None if self._counts[1] or large.members else ordinary.only_name()
+
+    def parties(self, client: str) -> list[Party]:
+        """Who takes turns: clients, and of the one that is named his campaigns; large mail as one."""
+        ordinary, large = self._clients
+        found: list[Party] = []
+        left, weight = self._counts[0], ordinary.weight
+        for member in ordinary.some(LOOKED_AT_MAX, client):
+            waits, of_campaign = member.waits, self._weights.of_campaign
+            if isinstance(waits, Line):
+                campaigns = [(waits.name, of_campaign(waits.name), len(waits))]
+            elif member.name == client:
+                campaigns = [
+                    (each.name, each.weight, len(each.waits)) for each in waits.some(waits.members, "")
+                ]
+            elif waits.members <= LOOKED_AT_MAX:
+                campaigns = [("", 1, len(waits))]
+            else:
+                continue
+            found += [Party(member.name, member.weight, *campaign) for campaign in campaigns]
+            left, weight = left - sum([count for _, _, count in campaigns]), weight - member.weight
+        if left > 0 and weight > 0:
+            found.append(Party(OTHERS, weight, "", 1, left))
+        if self._counts[1]:
+            found.append(Party(LARGE, max(1, large.weight), "", 1, self._counts[1]))
+        return [each for each in found if each.mails]
+
+    def ahead(self, job: Job) -> int:
+        """How many of its own client, campaign and size go before it."""
+        return self._line(job).before(job)
 
     def before(self, job: Job) -> int:
         """About how many go before it, of ordinary or of large mail as it is itself."""

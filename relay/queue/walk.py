@@ -16,6 +16,8 @@ from relay.budget.standing import Standing
 from relay.message.priority import Priority
 from relay.queue.shares import Shares
 from relay.queue.situation import Errand, Forecast, Kind, Sender, Situation, Stretch
+from relay.queue.stream import Calendar, Stream, portions
+from relay.route.hours import ZoneOf
 from relay.route.tariff import describe
 
 STEPS_EXACT = 240
@@ -25,25 +27,13 @@ ROUNDS_EXACT = 16
 STEPS_MAX = 6_000
 """A walk that is longer ends where it is: it has come across some hundred days."""
 STEP_S = 0.001
-"""The shortest stretch; of a walk that goes to and fro between two limits, longer in the end."""
+"""The shortest stretch; of a walk that goes to and fro between two limits, longer in the end: of each of its hours."""
 HORIZON_S = 400.0 * DAY_S
 CONNECTIONS = "connections"
 BEFORE = "mail before it"
 NOT_YET = "its time"
+HOURS = "the hours of its route"
 _UNITS = {unit.name.lower(): unit for unit in Unit}
-
-
-@dataclass(slots=True, eq=False)
-class _Stream:
-    """Mail that flows together."""
-
-    senders: tuple[int, ...]
-    priority: Priority
-    left: float
-    kind: Kind
-    from_s: float
-    sources: int = 0
-    is_asked_for: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +41,7 @@ class _Draw:
     """What one sender takes of one stream just now."""
 
     sender: int
-    stream: _Stream
+    stream: Stream
     rate: float
     bound: int = -1
     """By which standing; -1: by its connections."""
@@ -88,18 +78,14 @@ class _Told:
 class Walk:
     """Of one forecast."""
 
-    def __init__(self, situation: Situation, errand: Errand) -> None:
+    def __init__(self, situation: Situation, errand: Errand, zone_of: ZoneOf) -> None:
         self.situation = situation
         self.senders = situation.senders
-        self.asked = _Stream(
-            errand.senders, Priority(errand.priority), errand.mails, errand.kind, errand.from_s, 0, True
-        )
-        self.streams = [
-            _Stream(each.senders, Priority(each.priority), each.mails, each.kind, each.from_s, each.sources)
-            for each in situation.backlogs
-            if each.mails > 0
-        ]
+        self.asked = Stream.of(errand)
+        self.streams = [Stream.of(each) for each in situation.backlogs if each.mails > 0]
         self.streams.append(self.asked)
+        self.calendar = Calendar(situation.at, zone_of)
+        self.timed = [stream for stream in self.streams if stream.hours]
         self.at = 0.0
         self.step_s = STEP_S
         self.shares = [Shares() for _ in self.senders]
@@ -127,11 +113,14 @@ class Walk:
 
     def walked(self) -> Forecast:
         """From now to the end of it, or to where nothing is known any more."""
+        began = 0
         for step in range(STEPS_MAX):
             if self.asked.left <= LITTLE:
                 return Forecast(self._last_s(), self.told.first_s, tuple(self.told.stretches))
+            if self.calendar.turn_to(self.at, self.timed):
+                began = step
             draws = self._draws()
-            self.step_s = STEP_S if step < STEPS_EXACT * 5 else max(1.0, self.at / 1000)
+            self.step_s = STEP_S if step - began < STEPS_EXACT * 5 else max(1.0, self.at / 1000)
             until = self._until(draws)
             if until == inf or until > HORIZON_S:
                 break
@@ -160,17 +149,15 @@ class Walk:
             self._bound(index, draws)
         return draws
 
-    def _waiting(self, sender: int) -> dict[Priority, list[tuple[_Stream, float]]]:
+    def _waiting(self, sender: int) -> dict[Priority, list[tuple[Stream, float]]]:
         """By priority the streams it may send now, each with its part of the turns."""
-        found: dict[Priority, list[tuple[_Stream, float]]] = {}
+        found: dict[Priority, list[Stream]] = {}
         for stream in self.streams:
-            if stream.left > LITTLE and sender in stream.senders and stream.from_s <= self.at + LITTLE:
-                found.setdefault(stream.priority, []).append((stream, 1.0))
-        for priority, streams in found.items():
-            found[priority] = _in_turn(streams)
-        return found
+            if sender in stream.senders and stream.flows(self.at):
+                found.setdefault(stream.priority, []).append(stream)
+        return {priority: portions(streams) for priority, streams in found.items()}
 
-    def _of_sender(self, index: int, waiting: dict[Priority, list[tuple[_Stream, float]]]) -> Iterable[_Draw]:
+    def _of_sender(self, index: int, waiting: dict[Priority, list[tuple[Stream, float]]]) -> Iterable[_Draw]:
         """Its rate, shared between the priorities; what one may not take is the others'."""
         sender = self.senders[index]
         caps: dict[Priority, float] = {}
@@ -260,8 +247,7 @@ class Walk:
         for stream in self.streams:
             if (rate := rates.get(id(stream), 0.0)) > LITTLE * LITTLE:
                 found = min(found, self.at + stream.left / rate)
-            if stream.left > LITTLE and stream.from_s > self.at + LITTLE:
-                found = min(found, stream.from_s)
+            found = min(found, stream.next_change(self.at))
         for index, by_priority in self._by_sender(draws).items():
             if len(by_priority) > 1:
                 found = min(found, self.at + self.shares[index].even_after(by_priority))
@@ -309,6 +295,8 @@ class Walk:
         """What holds it up now."""
         if self.asked.from_s > self.at + LITTLE:
             return NOT_YET, -1
+        if not self.asked.flows(self.at):
+            return HOURS, -1
         own = [draw for draw in draws if draw.stream is self.asked]
         for draw in own:
             if draw.bound >= 0:
@@ -329,23 +317,9 @@ class Walk:
     def _settle_down(self, step: int) -> None:
         for course in self.courses:
             if course.is_paced and not course.is_steady:
-                is_long = step > STEPS_EXACT and self.at > ROUNDS_EXACT * course.delay_s
+                is_long = step > STEPS_EXACT and self.at - course.since_s > ROUNDS_EXACT * course.delay_s
                 if (is_long and course.is_used_up) or course.looks_steady(self.at):
                     course.settle_down(self.at)
-
-
-def _in_turn(streams: list[tuple[_Stream, float]]) -> list[tuple[_Stream, float]]:
-    """What was there before goes first; where a lane takes turns, each source has its part."""
-    asked = [stream for stream, _ in streams if stream.is_asked_for]
-    before = [stream for stream, _ in streams if not stream.is_asked_for]
-    if not before:
-        return [(stream, 1.0) for stream in asked]
-    total = sum(stream.left for stream in before)
-    sources = sum(max(1, stream.sources) for stream in before)
-    takes_turns = bool(asked) and any(stream.sources for stream in before)
-    own = 1.0 / (sources + 1) if takes_turns else 0.0
-    parts = [(stream, (1.0 - own) * stream.left / total) for stream in before]
-    return parts + [(stream, own) for stream in asked if own]
 
 
 def words(situation: Situation, standing: int) -> str:
