@@ -44,13 +44,20 @@ def brief(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
         last = found[-1] if found else None
         if last is None:
             found.append(each)
-        elif last.limit == each.limit or each.end_s - each.begin_s < least_s:
+        elif last.limit == each.limit or (
+            each.end_s - each.begin_s < least_s and not _ends_a_pause(last, each)
+        ):
             found[-1] = _joined(last, each, last)
         elif last.end_s - last.begin_s < least_s:
             found[-1] = _joined(last, each, each)
         else:
             found.append(each)
     return tuple(found)
+
+
+def _ends_a_pause(last: Stretch, each: Stretch) -> bool:
+    """Nothing left in the last one: what leaves now is told with what comes after, and not as if it had left in the night."""
+    return last.mails < 1.0 <= each.mails
 
 
 def _joined(one: Stretch, other: Stretch, name: Stretch) -> Stretch:

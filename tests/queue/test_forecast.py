@@ -372,6 +372,13 @@ def test_the_hours_are_told_as_what_holds_it_up() -> None:
     assert told.stretches[1].mails == 0
 
 
+def test_what_goes_at_once_in_the_morning_is_not_told_as_of_the_night() -> None:
+    driven = Timed([ramp(Unit.MESSAGES, 200, 300, 400)], NOW / SECOND_US, (DAYTIME,))
+    told = driven.asked(700, Priority.NORMAL)
+    assert sum(each.mails for each in told.stretches) == pytest.approx(700, abs=0.01)
+    assert [each.mails for each in told.stretches if each.limit == "the hours of its route"] == [0, 0, 0]
+
+
 def test_mail_without_hours_goes_while_mail_that_has_some_waits_and_then_they_share() -> None:
     driven = Timed([MINUTE], AUTUMN + 5 * 3600, (DAYTIME,))
     told = driven.asked(600, Priority.NORMAL, Backlog((0,), 1, 40_000.0, client="a"))
