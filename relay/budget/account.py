@@ -12,6 +12,8 @@ from relay.budget.window import Window
 
 NEVER = OPEN
 """Later than every moment."""
+AHEAD_DAYS = 400
+"""Nobody foresees more; a ramp may begin in ten years."""
 
 
 class Account(Window):
@@ -60,6 +62,13 @@ class Account(Window):
         day = (now + self._utc_offset_us) // DAY_US
         self.adopt(self.limit.on(day))
         self.steps_at = NEVER if day >= self.limit.ramp_end else (day + 1) * DAY_US - self._utc_offset_us
+
+    def ahead(self, now: int) -> tuple[int, ...]:
+        """The numbers of the days after this one, the last of which holds on; none: this one does."""
+        day = (now + self._utc_offset_us) // DAY_US
+        return tuple(
+            self.limit.on(each) for each in range(day + 1, min(self.limit.ramp_end, day + AHEAD_DAYS) + 1)
+        )
 
     def expire(self, now: int) -> list[int]:
         """Give free what is due; the releases that are over."""

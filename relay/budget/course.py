@@ -25,20 +25,19 @@ class Course:
     """Of one limit at one key, in one walk."""
 
     __slots__ = (
-        "blocks", "count", "credit", "credit_max", "delay_s", "from_s", "grain_s", "interval_s", "is_paced", "is_steady",
-        "keep", "midnight_s", "pace", "room", "standing",
+        "ahead", "amount", "blocks", "count", "credit", "credit_max", "delay_s", "from_s", "grain_s", "interval_s", "is_paced", "is_steady",
+        "keep", "midnight_s", "pace", "room", "since_s", "standing", "today",
     )  # fmt: skip
 
     def __init__(self, standing: Standing, open_s: float, amount: float = 1.0) -> None:
         """A send is open for `open_s`; `amount` is what a mail of those that are asked for takes."""
         self.standing = standing
-        self.count = float(standing.count)
+        self.amount = amount
         self.is_paced = standing.count < PACED_BELOW and not standing.since_midnight
-        self.keep = float(headroom(standing.count))
-        if amount > 1:
-            # What is left when no whole mail fits any more is never used.
-            self.count -= max(0.0, self.count - self.keep) % amount if amount <= self.count else 0.0
-        self.keep = min(self.keep, max(0.0, self.count - amount))
+        self.today = self.count = self.keep = self.room = 0.0
+        self._allow(standing.count)
+        self.ahead = deque(standing.ahead)
+        """Of a ramp: the numbers of the days to come."""
         self.grain_s = standing.grain_s
         self.interval_s = standing.window_s / standing.count
         self.delay_s = standing.window_s + open_s + self.grain_s
@@ -48,14 +47,27 @@ class Course:
         """Of bulk: what of it may go before it is spaced; up to one interval of lateness is made good
         (`Window.pace`). Below 0: it waits."""
         self.blocks: deque[list[float]] = deque([list(block) for block in standing.blocks])
-        self.room = self.count - standing.used
+        self.room -= standing.used
         self.is_steady = False
+        self.since_s = 0.0
+        """It was unused before."""
         self.from_s = 0.0
         """While it is steady: nothing comes free before."""
         self.pace = self.count / self.delay_s
         """What may flow in the long run."""
         if standing.open:
             self._hold(0.0, 0.0, float(standing.open))
+
+    def _allow(self, count: int) -> None:
+        """So much from now on; what was used stays used."""
+        before, self.today = self.count, count
+        self.count, self.keep = float(count), float(headroom(count))
+        amount = self.amount
+        if amount > 1:
+            # What is left when no whole mail fits any more is never used.
+            self.count -= max(0.0, self.count - self.keep) % amount if amount <= self.count else 0.0
+        self.keep = min(self.keep, max(0.0, self.count - amount))
+        self.room += self.count - before
 
     # What may flow now.
 
@@ -174,13 +186,20 @@ class Course:
         if self.is_steady:
             self.room += (self.inflow(at) - outflow) * (until - at)
             self.room = min(max(0.0, self.room), self.count)
+            if self.room >= self.count - LITTLE:
+                self._wake(until)
             return
         length = until - at
         self.credit = min(self.credit_max, self.credit + (1.0 / self.interval_s - bulk) * length)
         self._expire(until)
+        while self.ahead and self.midnight_s <= until + LITTLE:
+            self.midnight_s += DAY_S
+            self._allow(self.ahead.popleft())
         if outflow * length > LITTLE * LITTLE:
             self.room -= outflow * length
             self._hold(at, until, outflow * length)
+        elif not self.blocks:
+            self.since_s = until
 
     def _expire(self, until: float) -> None:
         blocks = self.blocks
@@ -237,6 +256,11 @@ class Course:
                 return False
             end = until
         return held >= 0.97 * self.count
+
+    def _wake(self, at: float) -> None:
+        """It was not used for a window (a night, perhaps): what comes next is a burst, and no rate."""
+        self.is_steady = False
+        self.since_s, self.room, self.credit = at, self.count, self.credit_max
 
     def settle_down(self, at: float) -> None:
         """From now on it is a rate, which in the mean is where the single steps would be."""

@@ -168,8 +168,10 @@ class Ledger:
                 # Accounts that nobody has used yet, made for the question alone.
                 accounts = tuple(self._new(limit, place) for limit in self._table.at(place))
             for account in accounts:
+                if account.steps_at <= now:
+                    account.step(now)
                 account.expire(now)
-                found.append(standing_of(account, account.place.key, now))
+                found.append(standing_of(account, account.place.key, now, account.ahead(now)))
         return tuple(found)
 
     def _advance(self, now: int) -> int:

@@ -40,6 +40,8 @@ class Standing(Struct, frozen=True, omit_defaults=True):
     """Bulk does not go before; below 0, it is late by so much."""
     midnight_s: float = 0.0
     """When the day ends, of a limit since midnight."""
+    ahead: tuple[int, ...] = ()
+    """Of a ramp: what is allowed on each day after this one; the last number holds on."""
     grain_s: float = 0.0
     """What comes free does so at the ends of such parts of time."""
 
@@ -50,7 +52,7 @@ class Standing(Struct, frozen=True, omit_defaults=True):
 
     @property
     def limit(self) -> Limit:
-        """The limit itself, for words about it."""
+        """The limit itself as it is today, for words about it."""
         scope, unit = Scope[self.scope.upper()], Unit[self.unit.upper()]
         return Limit(scope, unit, self.count, self.window_s, self.since_midnight, self.key)
 
@@ -58,11 +60,11 @@ class Standing(Struct, frozen=True, omit_defaults=True):
 def unused(limit: Limit, key: str, midnight_s: float = 0.0) -> Standing:
     """Of a limit of which nothing is used."""
     window = Window(limit)
-    return _standing(window, key, (), 0, -window.interval_us / SECOND_US, midnight_s)
+    return _standing(window, key, (), 0, -window.interval_us / SECOND_US, midnight_s, ())
 
 
-def standing_of(window: Window, key: str, now: int) -> Standing:
-    """As it is at `now` (ledger time), after `expire(now)`."""
+def standing_of(window: Window, key: str, now: int, ahead: tuple[int, ...] = ()) -> Standing:
+    """As it is at `now` (ledger time), after `expire(now)`; `ahead` of its ramp."""
     entries = [
         ((release - now) / SECOND_US, float(amount))
         for release, amount in zip(window.releases, window.amounts, strict=True)
@@ -71,7 +73,7 @@ def standing_of(window: Window, key: str, now: int) -> Standing:
     if window.day_end_us >= 0:
         midnight_s = (DAY_US - (now - window.day_end_us) % DAY_US) / SECOND_US
     paced_s = max(window.paced_until - now, -window.interval_us) / SECOND_US
-    return _standing(window, key, entries, window.open, paced_s, midnight_s)
+    return _standing(window, key, entries, window.open, paced_s, midnight_s, ahead)
 
 
 def _standing(
@@ -81,6 +83,7 @@ def _standing(
     open: int,
     paced_s: float,
     midnight_s: float,
+    ahead: tuple[int, ...],
 ) -> Standing:
     limit = window.limit
     grain_s = 0.0 if window.grain_us == 1 or limit.since_midnight else window.grain_us / SECOND_US
@@ -93,7 +96,8 @@ def _standing(
         blocks = _of_sends(entries, window.interval_us / SECOND_US)
     return Standing(
         limit.scope.name.lower(), key, limit.unit.name.lower(), window.count, limit.window_s, limit.since_midnight,
-        open, tuple(drawn_together(blocks)), paced_s, midnight_s or (DAY_S if limit.since_midnight else 0.0), grain_s,
+        open, tuple(drawn_together(blocks)), paced_s, midnight_s or (DAY_S if limit.since_midnight else 0.0), ahead,
+        grain_s,
     )  # fmt: skip
 
 

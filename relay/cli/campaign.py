@@ -103,6 +103,7 @@ def sentences(line: "CampaignLine", now: float, *, is_whole: bool) -> list[str]:
     elif line.trouble:
         found.append(f"nobody knows when it will be done: {line.trouble}")
     if is_whole:
+        found.append(f"weight {line.weight}: so many turns where another campaign of its client takes one")
         found.append(f"its first mail came {local(line.began_at)}, its last one {local(line.last_at)}")
     if line.first_done_at is not None and line.first_made_at is not None:
         text = f"foreseen first for {local(line.first_done_at)}"

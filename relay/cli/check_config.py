@@ -2,6 +2,7 @@
 
 import grp
 import time
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,6 +21,7 @@ from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
 from relay.message.priority import Priority
 from relay.process.exits import Exit
+from relay.queue.weights import CampaignWeight
 from relay.route.hours import Hours
 from relay.route.match import Match
 from relay.route.tariff import describe
@@ -92,7 +94,10 @@ def in_force(configuration: Configuration) -> list[Row]:
         rows += _rows("oauth_inbound", configuration.inbound, ())
     rows += _rows("limits", configuration.limits, ())
     rows += _rows("brakes", configuration.brakes, ())
-    rows += _rows("deliver", configuration.deliverer, ("hostname", "handover_path"))
+    rows += _rows(
+        "deliver", configuration.deliverer, ("hostname", "handover_path", "weights", "campaign_weights")
+    )
+    rows += campaign_rows(configuration.deliverer.campaign_weights)
     control = configuration.control
     rows += [("control.path", str(control.path)), ("control.mode", f"{control.mode:04o}")]
     if control.group is not None:
@@ -105,6 +110,15 @@ def in_force(configuration: Configuration) -> list[Row]:
     if configuration.console is not None:
         rows += [("console.address", f"{configuration.console.host}:{configuration.console.port}")]
     return rows
+
+
+def campaign_rows(weights: Sequence[CampaignWeight]) -> list[Row]:
+    """What campaigns weigh, in the order in which they are looked at."""
+    return [
+        (f"campaign[{i}].{key}", value)
+        for i, each in enumerate(weights)
+        for key, value in (("match", each.match), ("weight", str(each.weight)))
+    ]
 
 
 def _hours(hours: Hours) -> str:

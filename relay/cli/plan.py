@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from relay.cli import plan_offline
 from relay.cli.asking import NotDone
@@ -28,8 +29,11 @@ from relay.message.priority import PRIORITIES
 from relay.process.exits import Exit
 from relay.queue.denial import domain_of
 from relay.queue.forecast import forecast
+from relay.queue.party import NEW
 from relay.queue.remedy import held_back, remedies
 from relay.queue.situation import Errand, Forecast, Kind, Situation
+from relay.queue.weights import Weights
+from relay.route.hours import concerning
 from relay.route.mailbox import Mailboxes
 from relay.route.route import Route
 from relay.route.table import Refusal, RouteTable
@@ -121,7 +125,8 @@ def plan(config: Path | None, wanted: Wanted, *, as_json: bool) -> Exit:
     from_at = situation.at
     if wanted.at:
         from_at = moment_of(wanted.at, _local_now(), "--at").timestamp()
-    parts = [_part(situation, senders[way.route.name], way, wanted, from_at) for way in ways]
+    weights = Weights(configuration.deliverer.weights, configuration.deliverer.campaign_weights)
+    parts = [_part(situation, senders[way.route.name], way, wanted, from_at, weights) for way in ways]
     ends = [part.done_at for part in parts]
     done_at = None if None in ends else max(end for end in ends if end is not None)
     planned = Planned(
@@ -201,19 +206,28 @@ def _situation(
     configuration: Configuration, wanted: Wanted, routes: list[str]
 ) -> tuple[Situation, dict[str, tuple[int, ...]]]:
     try:
-        for answer in ask(configuration.control.path, Plan(sender=wanted.sender, routes=tuple(routes))):
+        for answer in ask(
+            configuration.control.path, Plan(sender=wanted.sender, routes=tuple(routes), client=wanted.client)
+        ):
             if "error" in answer:
                 raise NotDone(f"{answer['error']}; {answer.get('hint', '')}")
             standing = msgspec.convert(answer["result"], Standing)
     except NotRunning:
-        return plan_offline.situation(configuration, routes, wanted.sender.encode())
+        return plan_offline.situation(configuration, routes, wanted.sender.encode(), wanted.client)
     return standing.situation, standing.ways
 
 
 # What comes of it.
 
 
-def _part(situation: Situation, senders: tuple[int, ...], way: _Way, wanted: Wanted, from_at: float) -> Part:
+def _part(
+    situation: Situation,
+    senders: tuple[int, ...],
+    way: _Way,
+    wanted: Wanted,
+    from_at: float,
+    weights: Weights,
+) -> Part:
     route, recipients = way.route, way.recipients
     together = min(wanted.together, route.recipients_per_message or wanted.together, recipients)
     kind = Kind(together, together * way.external / recipients, wanted.size)
@@ -221,13 +235,19 @@ def _part(situation: Situation, senders: tuple[int, ...], way: _Way, wanted: Wan
     domain = domain_of(wanted.sender.encode()).decode()
     aside = held_back(situation.asides, domain, wanted.campaign, is_external=way.external > 0)
     from_s = max(0.0, from_at - situation.at)
-    errand = Errand(senders, int(PRIORITIES[wanted.priority]), mails, kind, from_s)
+    priority = PRIORITIES[wanted.priority]
+    errand = Errand(
+        senders, int(priority), mails, kind, from_s, client=wanted.client or NEW,
+        weight=weights.of_client(wanted.client), campaign=wanted.campaign,
+        campaign_weight=weights.of_campaign(wanted.campaign),
+        hours=concerning(route.hours, priority, wanted.campaign),
+    )  # fmt: skip
     if aside is not None:
-        errand = Errand(
-            senders, errand.priority, mails, kind, max(from_s, aside.until_s or 0.0), aside.reason,
-            aside.until_s is None,
+        errand = structs.replace(
+            errand, from_s=max(from_s, aside.until_s or 0.0), stopped=aside.reason,
+            stopped_for_good=aside.until_s is None,
         )  # fmt: skip
-    told = forecast(situation, errand)
+    told = forecast(situation, errand, ZoneInfo)
     return Part(
         route.name,
         [situation.senders[each].name for each in senders],
@@ -242,7 +262,7 @@ def _part(situation: Situation, senders: tuple[int, ...], way: _Way, wanted: Wan
         ],
         [
             Help(each.change, situation.at + (each.told.done_s or 0.0), each.gain_s, _most(each.told))
-            for each in remedies(situation, errand, told)
+            for each in remedies(situation, errand, told, ZoneInfo)
         ],
     )
 

@@ -1,7 +1,7 @@
 """The situation while no relay runs: of the configuration, and of the spool, which is read and not changed."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import structs
@@ -15,8 +15,11 @@ from relay.config.configuration import Configuration
 from relay.message.priority import Priority
 from relay.process.deliverer import BOOT_ID
 from relay.queue.lineup import LineUp, left_out
+from relay.queue.party import OTHERS, Party, drawn_together
 from relay.queue.situation import ASSUMED_S, Aside, Backlog, Kind, Sender, Situation
 from relay.queue.suspension import from_row
+from relay.queue.weights import Weights
+from relay.route.hours import concerning
 from relay.route.mailbox import Mailboxes
 from relay.route.route import Login, Route
 from relay.route.tariff import Tariff, limits_in_force
@@ -27,7 +30,8 @@ from relay.spool.store import DATA_FILE, Store
 MAILS_MAX = 200_000
 """Mails in the spool that are read: some ten seconds."""
 PAGE = 1_000
-Waiting = dict[tuple[str, tuple[str, ...], Priority], "_Sum"]
+Waiting = dict[tuple[str, tuple[str, ...], Priority], dict[tuple[str, str], "_Sum"]]
+"""By lane and priority, and there by client and campaign."""
 
 
 class _Sum:
@@ -42,11 +46,17 @@ class _Sum:
         """Of one of them, in the mean."""
         return Kind(self.recipients / self.mails, self.external / self.mails, self.size / self.mails)
 
+    def add(self, other: "_Sum") -> None:
+        self.mails += other.mails
+        self.recipients += other.recipients
+        self.external += other.external
+        self.size += other.size
+
 
 def situation(
-    configuration: Configuration, routes: Sequence[str], sender: bytes
+    configuration: Configuration, routes: Sequence[str], sender: bytes, client: str
 ) -> tuple[Situation, dict[str, tuple[int, ...]]]:
-    """As far as the disk knows it, and for each route who may send for the sender; SpoolError."""
+    """As far as the disk knows it, for each route who may send for the sender, and what of the client waits; SpoolError."""
     notes = [
         "no relay runs with this configuration, so this is of the configuration and of what the spool has",
         f"a mail takes {ASSUMED_S:g} s on a connection: assumed, a relay that runs measures it",
@@ -67,19 +77,44 @@ def situation(
     line_up = LineUp(tariff, ledger, now, Connections(limits), completed)
     by_name = {route.name: route for route in configuration.routes}
     ways = {name: line_up.of(by_name[name], Mailboxes(by_name[name]).of(sender)) for name in routes}
-    backlogs = []
-    for (name, identities, priority), found in waiting.items():
+    backlogs: list[Backlog] = []
+    weights = Weights(configuration.deliverer.weights, configuration.deliverer.campaign_weights)
+    for (name, identities, priority), sums in waiting.items():
         route = by_name[name]
         logins = [login for login in route.identities if _name(login) in identities]
         if logins:
-            backlogs.append(
-                Backlog(line_up.of(route, logins), int(priority), found.mails, found.kind(), sources=1)
-            )
+            backlogs += _backlogs(line_up.of(route, logins), route, priority, sums, weights, client)
     notes += left_out(configuration.routes)
     return Situation(
         time.time(), tuple(line_up.senders), tuple(line_up.standings), tuple(backlogs), tuple(suspensions),
         tuple(notes),
     ), ways  # fmt: skip
+
+
+def _backlogs(
+    senders: tuple[int, ...], route: Route, priority: Priority, sums: Mapping[tuple[str, str], _Sum],
+    weights: Weights, own: str,
+) -> Iterator[Backlog]:  # fmt: skip
+    """Of a lane and priority, by those who take turns; all of them as large as its mail is in the mean."""
+    whole = _Sum()
+    by_client: dict[str, dict[str, int]] = {}
+    for (client, campaign), each in sums.items():
+        whole.add(each)
+        by_client.setdefault(client, {})[campaign] = each.mails
+    parties = []
+    for client, campaigns in by_client.items():
+        # One client is one party; campaign by campaign only the one that is asked about is told.
+        together = campaigns if client == own or len(campaigns) == 1 else {"": sum(campaigns.values())}
+        weight = weights.of_client(client)
+        parties += [
+            Party(client, weight, name, weights.of_campaign(name), count) for name, count in together.items()
+        ]
+    for party in drawn_together(parties, own, ""):
+        yield Backlog(
+            senders, int(priority), party.mails, whole.kind(), client=party.client, weight=party.weight,
+            campaign=party.campaign, campaign_weight=party.campaign_weight,
+            hours=concerning(route.hours, priority, "" if party.campaign == OTHERS else party.campaign),
+        )  # fmt: skip
 
 
 def _spool(configuration: Configuration, notes: list[str]) -> tuple[list[Row], Waiting]:
@@ -113,7 +148,8 @@ def _waiting(store: Store, configuration: Configuration, notes: list[str]) -> Wa
             for route, addresses in of_route.items():
                 logins = mailboxes[route].of(envelope.sender)
                 key = (route, tuple(_name(login) for login in logins), envelope.priority)
-                total = sums.setdefault(key, _Sum())
+                party = (envelope.account or envelope.client, envelope.campaign)
+                total = sums.setdefault(key, {}).setdefault(party, _Sum())
                 total.mails += 1
                 total.recipients += len(addresses)
                 total.external += sum(not configuration.tenant.is_inside(each) for each in addresses)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from relay.config.audit import build_audit
 from relay.config.brakes import build_brakes
+from relay.config.campaign import build_campaigns
 from relay.config.client import build_clients, check_named
 from relay.config.configuration import Configuration, ConsoleOptions, RelayOptions
 from relay.config.control import SOCKET_PATH_MAX, build_control
@@ -31,6 +32,7 @@ from relay.config.value import endpoint
 from relay.config.webhook import Around, build_webhooks
 from relay.deliver.options import DelivererOptions
 from relay.identity import expiry
+from relay.identity.client import Clients
 from relay.receive.options import HEAD_BYTES, Limits
 from relay.spool.options import MIB, SpoolOptions
 from relay.trace.history.options import FILE as HISTORY_FILE
@@ -78,7 +80,7 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         relay=relay,
         spool=spool,
         limits=limits,
-        deliverer=given(replace(deliverer, weights=clients.weights()), file.deliver),
+        deliverer=given(_weighed(found, file, deliverer, clients), file.deliver),
         history=history,
         listeners=listeners,
         routes=routes,
@@ -103,6 +105,11 @@ def build(path: Path, file: File, found: Findings) -> Configuration:
         secret_names=frozenset(found.secret_names),
         warnings=tuple(found.warnings),
     )
+
+
+def _weighed(found: Findings, file: File, options: DelivererOptions, clients: Clients) -> DelivererOptions:
+    campaigns = build_campaigns(found, file.campaign)
+    return replace(options, weights=clients.weights(), campaign_weights=campaigns)
 
 
 def _history(found: Findings, file: File, spool: Path) -> HistoryOptions:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from relay.config.audit_table import AuditTable
 from relay.config.brakes_table import BrakesTable
+from relay.config.campaign_table import CampaignTable
 from relay.config.client_table import ClientTable
 from relay.config.dkim_table import DkimTable, SelectorTable
 from relay.config.graph_table import GraphTable
@@ -268,6 +269,7 @@ class File(Table):
     graph: GraphTable | None = None
     dkim: list[DkimTable] = Field(default_factory=list)
     client: list[ClientTable] = Field(default_factory=list)
+    campaign: list[CampaignTable] = Field(default_factory=list)
     oauth_inbound: OAuthInboundTable | None = None
     spoofing: SpoofingTable = SpoofingTable()
     audit: AuditTable | None = None
@@ -300,6 +302,7 @@ TABLES: dict[str, type[Table]] = {
     "dkim": DkimTable,
     "selector": SelectorTable,
     "client": ClientTable,
+    "campaign": CampaignTable,
     "oauth_inbound": OAuthInboundTable,
     "spoofing": SpoofingTable,
     "audit": AuditTable,

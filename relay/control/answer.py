@@ -89,16 +89,18 @@ class CampaignLine(Struct, omit_defaults=True):
     """How much of it was done when that was foreseen."""
     error: float | None = None
     """How much later than that it is done, as part of its time; below 0: earlier."""
+    weight: int = 1
+    """How many turns it takes where another campaign of its client takes one."""
 
     @classmethod
-    def of(cls, campaign: Campaign) -> "CampaignLine":
+    def of(cls, campaign: Campaign, weight: int) -> "CampaignLine":
         """As it stands."""
         standing = campaign.standing
         return cls(
             campaign.name, Priority(campaign.priority).word, campaign.began_at, campaign.last_at, campaign.mails,
             standing.total, standing.waiting, standing.delivered, standing.held, standing.failed, standing.cancelled,
             campaign.ended_at or None, campaign.done_at, campaign.trouble, campaign.first_done_at or None,
-            campaign.first_made_at or None, campaign.first_part, campaign.error,
+            campaign.first_made_at or None, campaign.first_part, campaign.error, weight,
         )  # fmt: skip
 
 

@@ -139,12 +139,14 @@ class Office:
                 f'the relay that runs has no route "{unknown[0]}"',
                 f"it has: {names}; is the configuration newer than the relay? systemctl reload m365-relay",
             )
-        return End(Standing(*self._deliverer.outlook.of(request.routes, request.sender.encode())))
+        return End(
+            Standing(*self._deliverer.outlook.of(request.routes, request.sender.encode(), request.client))
+        )
 
     def _campaigns(self, name: str) -> Sequence[Answer]:
         book = self._deliverer.campaigns
         if not name:
-            lines = [CampaignLine.of(each) for each in book.campaigns]
+            lines = [CampaignLine.of(each, book.weight(each)) for each in book.campaigns]
             return [*map(Item, sorted(lines, key=lambda line: line.began_at)), End(Items(len(lines)))]
         campaign = book.campaigns.get(name)
         if campaign is None:
@@ -155,7 +157,7 @@ class Office:
                 )
             ]
         book.foresee(campaign)
-        return [Item(CampaignLine.of(campaign)), End(Items(1))]
+        return [Item(CampaignLine.of(campaign, book.weight(campaign))), End(Items(1))]
 
     # What has stopped.
 

@@ -129,6 +129,8 @@ class Plan(_Request, frozen=True, tag="plan", kw_only=True):
 
     sender: str
     routes: tuple[str, ...]
+    client: str = ""
+    """Whose mail it is; empty: of one of whom nothing waits."""
 
 
 class CampaignsAsked(_Request, frozen=True, tag="campaigns", kw_only=True):

@@ -8,17 +8,21 @@ of its count, and nothing else.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from zoneinfo import ZoneInfo
+
+from msgspec import structs
 
 from relay.budget.row import Row
 from relay.clock import Clock
 from relay.deliver.outlook import Outlook
 from relay.errors import SpoolError
 from relay.message.envelope import Envelope
+from relay.message.priority import Priority
 from relay.queue.campaign import Campaign, Campaigns, Standing, row_key
 from relay.queue.forecast import forecast
 from relay.queue.lane import Lane
 from relay.queue.remedy import held_back
-from relay.queue.situation import Errand, Forecast, Kind
+from relay.queue.situation import Forecast, Kind
 from relay.spool.change import RecipientState, Status
 from relay.spool.handover import Queued
 from relay.trace import event as trace
@@ -69,6 +73,7 @@ class CampaignBook:
             campaign.size += mail.size
         campaign.last_at = max(campaign.last_at, mail.received_at)
         campaign.priority = int(mail.priority)
+        campaign.client = mail.source
         for lane in lanes:
             campaign.came(lane, len(mail.recipients))
         if found.waiting:
@@ -117,6 +122,10 @@ class CampaignBook:
             self._write_at = now + WRITE_EVERY_S
             self.write()
 
+    def weight(self, campaign: Campaign) -> int:
+        """Its turns, where another campaign of its client takes one."""
+        return self._outlook.weights.of_campaign(campaign.name)
+
     def foresee(self, campaign: Campaign) -> None:
         """When it will be done, unless that was asked a moment ago."""
         now = self._clock.now()
@@ -141,16 +150,21 @@ class CampaignBook:
 
     def _by_lane(self, campaign: Campaign, lane: Lane, recipients: float) -> Forecast:
         each = max(1.0, campaign.standing.total / max(1, campaign.mails))
-        situation, senders = self._outlook.of_lane(lane, campaign.priority, recipients / each)
+        # All of it that waits is asked about, wherever it stands, so none of it goes before it.
+        situation, errand = self._outlook.of_lane(
+            lane, Priority(campaign.priority), campaign.client, campaign.name, 0.0
+        )
         kind = Kind(each, each * self._outlook.external(lane), campaign.size / max(1, campaign.mails))
         aside = held_back(situation.asides, "", campaign.name, is_external=kind.external > 0)
-        errand = Errand(senders, campaign.priority, recipients / each, kind)
+        errand = structs.replace(errand, mails=recipients / each, kind=kind)
         if aside is not None:
-            errand = Errand(
-                senders, campaign.priority, recipients / each, kind, aside.until_s or 0.0, aside.reason,
-                aside.until_s is None,
-            )  # fmt: skip
-        return forecast(situation, errand)
+            errand = structs.replace(
+                errand,
+                from_s=aside.until_s or 0.0,
+                stopped=aside.reason,
+                stopped_for_good=aside.until_s is None,
+            )
+        return forecast(situation, errand, ZoneInfo)
 
     # The disk.
 

@@ -53,6 +53,7 @@ from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.queue.supply import Supply
 from relay.queue.suspension import Suspension
+from relay.queue.weights import Weights
 from relay.route.route import Login, Route
 from relay.route.spill import may_spill
 from relay.route.table import RouteTable
@@ -106,7 +107,7 @@ class Deliverer:
         self._tokens = tokens
         self._later = later or asyncio.get_running_loop().call_later
         self._tenant = tenant or Tenant()
-        self._queue = Queue(self._route_named, options.weights)
+        self._queue = Queue(self._route_named, Weights(options.weights, options.campaign_weights))
         self._bench = Bench(store, options.recipients_max)
         self._settlement = Settlement(options, self._queue, self._bench, committer, record, clock, rng)
         self._settlement.reopened = self._pump_all

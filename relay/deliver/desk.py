@@ -250,7 +250,7 @@ class Desk:
         closed = self.timetable.closed(gate.reach.route, mail.priority, mail.campaign)
         if closed is not None:
             until = self._clock.monotonic() + self.timetable.wait_s(closed)
-            return Aside(closed.place, closed.reason, until)
+            return Aside(closed.place, closed.reason, until, closed.hours)
         if not self.breakers.any:
             return None
         for key in gate.reach.aside(work.envelope.sender):

@@ -15,6 +15,7 @@ from relay.deliver.work import Work
 from relay.message.priority import Priority
 from relay.queue.job import Job
 from relay.queue.lane import Lane
+from relay.route.hours import Hours
 from relay.route.tariff import TENANT_KEY
 
 LOOKS_MAX = 256
@@ -30,6 +31,8 @@ class Aside(NamedTuple):
     reason: str
     until: float | None = None
     """Monotonic: it asks again then; None: when it is told."""
+    hours: tuple[Hours, ...] = ()
+    """Outside of which it is, where that is what has stopped it."""
 
 
 class Source(Protocol):
@@ -113,7 +116,7 @@ class Heads:
         """Whether something is known that it waits for, which lets others past."""
         lane, source = work.job.lane, self._source
         if stopped := source.stops_aside(self._gate, work):
-            self._park(work, stopped.place, priority)
+            self._park(work, stopped.place, priority, stopped.hours)
             if stopped.until is None:
                 self._sidings.close_until_told(lane, stopped.place, priority, stopped.reason)
             else:
@@ -135,10 +138,10 @@ class Heads:
                 return True
         return False
 
-    def _park(self, work: Work, place: Place, priority: Priority) -> None:
+    def _park(self, work: Work, place: Place, priority: Priority, hours: tuple[Hours, ...] = ()) -> None:
         lane = work.job.lane
         lane.take(work.job)
-        lane.park(place, priority, work.job)
+        lane.park(place, priority, work.job, hours)
 
 
 def is_narrow(place: Place) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from relay.queue.weights import CampaignWeight
+
 
 @dataclass(frozen=True, slots=True)
 class DelivererOptions:
@@ -53,3 +55,5 @@ class DelivererOptions:
     """Connections to the hand-over socket: as many as there are slots."""
     weights: Mapping[str, int] = field(default_factory=dict)
     """Turns that a client takes where others take one, by name; who is not named takes one."""
+    campaign_weights: tuple[CampaignWeight, ...] = ()
+    """Likewise of campaigns among those of their client, by the first that fits."""

@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterable
 from relay.budget.connection import Connections
 from relay.budget.limit import Limit
 from relay.clock import Clock
+from relay.deliver.backlogs import Backlogs
 from relay.deliver.breakers import Breakers
 from relay.deliver.budgets import Budgets
 from relay.deliver.gate import Gate
 from relay.deliver.reach import Reach
 from relay.deliver.suspended import Suspended
 from relay.m365.row import Scope
+from relay.message.priority import Priority
 from relay.queue.breaker import Breaker
 from relay.queue.lane import Lane
 from relay.queue.lineup import LineUp, left_out
 from relay.queue.queue import Queue
-from relay.queue.situation import Aside, Backlog, Kind, Sender, Situation
+from relay.queue.situation import Aside, Errand, Kind, Sender, Situation
 from relay.queue.suspension import Kind as Suspendable
+from relay.route.hours import concerning
 from relay.route.route import Login, Route
 from relay.route.table import RouteTable
 from relay.route.tariff import Tariff
@@ -53,6 +56,7 @@ class Outlook:
         clock: Clock,
     ) -> None:
         """`gates_of` gives the gate of a route's login, where there is one yet."""
+        self.weights = queue.weights
         self._routes = routes
         self._queue = queue
         self._budgets = budgets
@@ -66,25 +70,34 @@ class Outlook:
         self._tariffs: dict[tuple[str, str], Tariff] = {}
         """Of logins without a gate; there are as many as logins."""
 
-    def of(self, route_names: Iterable[str], sender: bytes) -> tuple[Situation, dict[str, tuple[int, ...]]]:
-        """The situation, and for each of these routes who may send for the sender."""
+    def of(
+        self, route_names: Iterable[str], sender: bytes, client: str
+    ) -> tuple[Situation, dict[str, tuple[int, ...]]]:
+        """The situation, and for each of these routes who may send for the sender, and what of the client waits there."""
         line_up = self._line_up()
         ways = {}
         for name in route_names:
             route, logins, _ = self._queue.logins(name, sender)
             ways[name] = line_up.of(route, logins)
-        return self._situation(line_up), ways
+        return self._situation(line_up, Backlogs(client, set(ways.values()))), ways
 
     def of_lane(
-        self, lane: Lane, priority: int, own: float, *, takes_turns: bool = True
-    ) -> tuple[Situation, tuple[int, ...]]:
-        """The situation without so many mails of the lane, and who may send them.
+        self, lane: Lane, priority: Priority, client: str, campaign: str, ahead: float | None = None
+    ) -> tuple[Situation, Errand]:
+        """The situation, and an errand for one mail of a client and campaign behind what waits of them.
 
-        `takes_turns`: these are one of its sources; else all the others go before them.
+        `ahead`: so many of these go before it, and the rest is left out; None: all of them.
         """
         line_up = self._line_up()
         way = line_up.of(lane.route, lane.logins)
-        return self._situation(line_up, lane, priority, own, takes_turns=takes_turns), way
+        weights = self.weights
+        asked = Errand(
+            way, int(priority), 1, client=client, weight=weights.of_client(client), campaign=campaign,
+            campaign_weight=weights.of_campaign(campaign),
+            hours=concerning(lane.route.hours, priority, campaign),
+        )  # fmt: skip
+        backlogs = Backlogs(client, {way}, None if ahead is None else (asked, ahead))
+        return self._situation(line_up, backlogs), asked
 
     def external(self, lane: Lane) -> float:
         """The part of the recipients outside the tenant, as it was with the last mails."""
@@ -95,21 +108,13 @@ class Outlook:
         ledger, now = (None, 0) if self._budgets is None else (self._budgets.ledger, self._budgets.now())
         return LineUp(self._tariff, ledger, now, self._connections, self._completed)
 
-    def _situation(
-        self,
-        line_up: LineUp,
-        lane: Lane | None = None,
-        priority: int = 0,
-        own: float = 0.0,
-        *,
-        takes_turns: bool = True,
-    ) -> Situation:
+    def _situation(self, line_up: LineUp, backlogs: Backlogs) -> Situation:
         notes = self._notes()
-        backlogs, is_cut = self._backlogs(line_up, (lane, priority, own), takes_turns=takes_turns)
+        is_cut = self._gather(line_up, backlogs)
         if is_cut:
             notes.append(f"mail of more than {SENDERS_MAX} mailboxes waits; the largest are looked at")
         return Situation(
-            self._clock.now(), tuple(line_up.senders), tuple(line_up.standings), tuple(backlogs),
+            self._clock.now(), tuple(line_up.senders), tuple(line_up.standings), tuple(backlogs.found),
             tuple(self._asides()), tuple(notes),
         )  # fmt: skip
 
@@ -122,26 +127,14 @@ class Outlook:
 
     # What waits.
 
-    def _backlogs(
-        self, line_up: LineUp, without: tuple[Lane | None, int, float], *, takes_turns: bool
-    ) -> tuple[list[Backlog], bool]:
-        lanes = sorted(
-            (lane for lane in self._queue.lanes if len(lane) and lane.logins), key=len, reverse=True
-        )
-        found: list[Backlog] = []
-        for lane in lanes:
+    def _gather(self, line_up: LineUp, backlogs: Backlogs) -> bool:
+        """What waits in lanes, and outside of its hours; True: not all of it was looked at."""
+        lanes = [lane for lane in self._queue.lanes if lane.logins and (len(lane) or lane.sidings)]
+        for lane in sorted(lanes, key=len, reverse=True):
             if len(line_up.senders) + len(lane.logins) > SENDERS_MAX:
-                return found, True
-            senders = line_up.of(lane.route, lane.logins)
-            kind = self._kind(lane)
-            for priority, count in lane.lengths():
-                mails, sources = float(count), lane.sources(priority)
-                if without[:2] == (lane, int(priority)):
-                    mails -= without[2]
-                    sources = max(1, sources - 1) if takes_turns else 0
-                if mails > 0.5:
-                    found.append(Backlog(senders, int(priority), mails, kind, sources=sources))
-        return found, False
+                return True
+            backlogs.add(lane, line_up.of(lane.route, lane.logins), self._kind(lane))
+        return False
 
     def _kind(self, lane: Lane) -> Kind:
         """What its mails take, as those did that were sent last."""

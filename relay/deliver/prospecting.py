@@ -8,13 +8,17 @@ So what is told errs to the early side: who hears that his mail will be late can
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from msgspec import structs
 
 from relay.clock import Clock
 from relay.deliver.outlook import Outlook
 from relay.message.priority import Priority
 from relay.queue.forecast import forecast
 from relay.queue.lane import Lane
-from relay.queue.situation import Errand, Kind
+from relay.queue.party import NEW
+from relay.queue.situation import Kind
 from relay.spool import prospect
 from relay.spool.prospect import PROSPECTS_MAX, Key, Prospect, Prospects
 
@@ -67,11 +71,19 @@ class Prospecting:
                 self._found[_key(lane, priority)] = leaves_at
 
     def _foreseen(self, lane: Lane, priority: Priority) -> float | None:
-        takes_turns = lane.sources(priority) > 1
-        situation, senders = self._outlook.of_lane(lane, int(priority), 0.0, takes_turns=takes_turns)
+        situation, errand = self._outlook.of_lane(lane, priority, *whose(lane, priority))
         kind = Kind(1.0, self._outlook.external(lane))
-        told = forecast(situation, Errand(senders, int(priority), 1, kind))
+        told = forecast(situation, structs.replace(errand, kind=kind), ZoneInfo)
         return None if told.first_s is None else situation.at + told.first_s
+
+
+def whose(lane: Lane, priority: Priority) -> tuple[str, str]:
+    """The client and campaign for whose a mail that comes now is taken."""
+    client = lane.only_client(priority)
+    if client is None:
+        return NEW, ""
+    parties = lane.parties(priority, client)
+    return client, parties[0].campaign if len(parties) == 1 else NEW
 
 
 def _key(lane: Lane, priority: Priority) -> Key:

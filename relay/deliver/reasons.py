@@ -6,8 +6,9 @@ question; nothing is changed by asking.
 
 import math
 from collections.abc import Callable, Sequence
+from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from relay.clock import Clock
 from relay.deliver.breakers import Breakers
@@ -28,7 +29,7 @@ from relay.queue.job import Job
 from relay.queue.lane import Lane
 from relay.queue.queue import Queue
 from relay.queue.siding import Siding
-from relay.queue.situation import Errand, Kind
+from relay.queue.situation import Kind
 from relay.queue.suspension import Suspension
 from relay.smtp.reply import ReplyReader
 from relay.spool.change import Status
@@ -192,8 +193,7 @@ class Reasons:
         self, mail: Mail, job: Job, recipients: int, found: Sequence[Reason]
     ) -> tuple[int, float | None]:
         """How many go before it, and when it will leave, as far as can be foreseen."""
-        lane, priority = job.lane, int(job.priority)
-        count = dict(lane.lengths())[job.priority]
+        lane = job.lane
         from_s = max(0.0, *(reason.until or 0.0 for reason in found)) - self._clock.now()
         match job.seat:
             case None:
@@ -202,15 +202,17 @@ class Reasons:
                 if any(reason.until is None for reason in found):
                     return 0, None
                 # When its time has come it stands before mail that is younger than it.
-                before, own = 0, float(count)
+                before, ahead = 0, 0
+                if isinstance(job.seat, Siding) and job.seat.hours:
+                    ahead = job.seat.before(job)
             case _:
-                before = lane.before(job)
-                own = float(max(0, count - before))
+                before, ahead = lane.before(job), lane.ahead(job)
         if not lane.logins:
             return before, None
-        situation, senders = self._outlook.of_lane(lane, priority, own, takes_turns=False)
+        flow = job.flow
+        situation, errand = self._outlook.of_lane(lane, job.priority, flow.client, flow.campaign, ahead)
         kind = Kind(recipients, recipients * self._outlook.external(lane), mail.envelope.size)
-        told = forecast(situation, Errand(senders, priority, 1, kind, max(0.0, from_s)))
+        told = forecast(situation, structs.replace(errand, kind=kind, from_s=max(0.0, from_s)), ZoneInfo)
         return before, None if told.first_s is None else situation.at + told.first_s
 
     def _deferred(self, mail: Mail, concerned: Sequence[int]) -> Reason:

@@ -30,6 +30,8 @@ class Closed(NamedTuple):
     reason: str
     opens_at: float
     """Seconds since the epoch."""
+    hours: tuple[Hours, ...]
+    """That concern it."""
 
 
 class _Now(NamedTuple):
@@ -85,7 +87,7 @@ class Timetable:
         opens = at_home(begin, self._zone_of(concern[0].time_zone))
         reason = f"outside the hours of the route {route} ({hours}); opens at {opens}"
         place = Place(Scope.ROUTE, f"{route}, hours {hours}", Unit.MESSAGES)
-        return _Now(Closed(place, reason, begin), now, begin)
+        return _Now(Closed(place, reason, begin, concern), now, begin)
 
 
 def at_home(at: float, zone: tzinfo) -> str:

@@ -87,6 +87,8 @@ class Campaign:
     priority: int = 1
     """Of the mail that came last."""
     standing: Standing = field(default_factory=Standing)
+    client: str = ""
+    """Whose mail came last: campaigns take turns within their client."""
     lanes: dict[object, int] = field(default_factory=dict)
     """By lane, how many recipients came for it."""
     ended_at: float = 0.0

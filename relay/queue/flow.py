@@ -4,7 +4,6 @@ Mails with the same answers share one object, so that a million of them know it 
 price of a reference. `cost` is what a mail counts when turns are shared out.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 COST_BYTES = 1_048_576
@@ -35,11 +34,9 @@ class Flow:
 
 
 class Flows:
-    """Those that are known, and what each client weighs."""
+    """Those that are known."""
 
-    def __init__(self, weights: Mapping[str, int] | None = None) -> None:
-        """`weights` by client; who is not named has 1."""
-        self._weights = weights or {}
+    def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, bool], Flow] = {}
 
     def flow(self, home: str, client: str, campaign: str, size: int) -> Flow:
@@ -51,7 +48,3 @@ class Flows:
                 self._known.clear()
             found = self._known[key] = Flow(*key)
         return found
-
-    def weight(self, client: str) -> int:
-        """Of a client, at least 1."""
-        return self._weights.get(client, 1)

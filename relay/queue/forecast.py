@@ -1,9 +1,10 @@
 """A forecast: when mail will have left, if nothing else comes and nothing goes wrong.
 
 Mail is a stream. In each stretch of time every sender flows as fast as its connections and
-its limits let it, shared between the priorities that wait as turns are (`relay.budget.turn`);
-the stretch ends where one of that changes: a backlog is over, a limit is used up, what was
-used comes free, a stop ends. So a campaign of days is some hundred stretches, and what is
+its limits let it, shared between the priorities that wait as turns are (`relay.budget.turn`),
+and between clients and campaigns by weight (`relay.queue.stream`); the stretch ends where
+one of that changes: a backlog is over, a limit is used up, what was used comes free, a stop
+ends, hours begin or end, a day begins on which another number holds. So a campaign of days is some hundred stretches, and what is
 bound by the same limit all the while is told as one.
 
 It agrees with the ledger within two sends of the limit that binds and one grain of the
@@ -16,19 +17,20 @@ from msgspec import structs
 from relay.budget.limit import Unit
 from relay.queue.situation import Errand, Forecast, Situation, Stretch
 from relay.queue.walk import Walk, words
+from relay.route.hours import ZoneOf
 
 BRIEF = 0.01
 
 
-def forecast(situation: Situation, errand: Errand) -> Forecast:
-    """When the mail of the errand will have left."""
+def forecast(situation: Situation, errand: Errand, zone_of: ZoneOf) -> Forecast:
+    """When the mail of the errand will have left; `zone_of` knows the clocks of time zones."""
     if errand.stopped_for_good or not errand.senders:
         return Forecast(None, trouble=errand.stopped or "nobody may send it")
     if all(situation.senders[each].stopped_for_good for each in errand.senders):
         return Forecast(None, trouble=situation.senders[errand.senders[0]].stopped)
     if (trouble := _too_large(situation, errand)) is not None:
         return Forecast(None, trouble=trouble)
-    told = Walk(situation, errand).walked()
+    told = Walk(situation, errand, zone_of).walked()
     return structs.replace(told, stretches=brief(told.stretches))
 
 
@@ -42,13 +44,20 @@ def brief(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
         last = found[-1] if found else None
         if last is None:
             found.append(each)
-        elif last.limit == each.limit or each.end_s - each.begin_s < least_s:
+        elif last.limit == each.limit or (
+            each.end_s - each.begin_s < least_s and not _ends_a_pause(last, each)
+        ):
             found[-1] = _joined(last, each, last)
         elif last.end_s - last.begin_s < least_s:
             found[-1] = _joined(last, each, each)
         else:
             found.append(each)
     return tuple(found)
+
+
+def _ends_a_pause(last: Stretch, each: Stretch) -> bool:
+    """Nothing left in the last one: what leaves now is told with what comes after, and not as if it had left in the night."""
+    return last.mails < 1.0 <= each.mails
 
 
 def _joined(one: Stretch, other: Stretch, name: Stretch) -> Stretch:
@@ -59,6 +68,6 @@ def _too_large(situation: Situation, errand: Errand) -> str | None:
     for sender in errand.senders:
         for index in situation.senders[sender].standings:
             standing = situation.standings[index]
-            if errand.kind.takes(Unit[standing.unit.upper()]) > standing.count:
+            if errand.kind.takes(Unit[standing.unit.upper()]) > max((standing.count, *standing.ahead)):
                 return f"one such mail is more than {words(situation, index)} allows in all"
     return None

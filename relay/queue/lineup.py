@@ -90,6 +90,4 @@ def left_out(routes: Sequence[Route]) -> list[str]:
             f"the limit of {describe(each)} is not looked at: each mail brings its key"
             for each in of_each_mail
         ),
-        *(f"the ramp to {describe(each)} counts as it does today" for each in rows if each.ramp),
-        *(f"the hours of the route {route.name} are not looked at" for route in routes if route.hours),
     ]

@@ -6,7 +6,7 @@ that finds a mail again, does not deliver it twice. Its jobs are found by its id
 whoever wants something of a mail wherever it waits.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from relay.m365.preset import Kind
@@ -16,6 +16,7 @@ from relay.queue.denial import Denials, text_of
 from relay.queue.flow import Flows
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
+from relay.queue.weights import ALIKE, Weights
 from relay.route.mailbox import Mailboxes
 from relay.route.route import Login, Route
 from relay.route.tariff import mailbox_key
@@ -37,15 +38,16 @@ class Depth:
 class Queue:
     """Lanes, the deferred in a heap, and the ids of all that is known."""
 
-    def __init__(self, route_named: Callable[[str], Route], weights: Mapping[str, int] | None = None) -> None:
-        """`route_named` gives a route for every name, even one that is no longer configured; `weights` by client."""
+    def __init__(self, route_named: Callable[[str], Route], weights: Weights = ALIKE) -> None:
+        """`route_named` gives a route for every name, even one that is no longer configured."""
         self.denials = Denials()
+        self.weights = weights
         self._route_named = route_named
         self._lanes: dict[LaneKey, Lane] = {}
         self._plain: dict[str, Lane] = {}
         """Of routes whose one login sends for everybody, by name."""
         self._mailboxes: dict[str, tuple[Route, Mailboxes]] = {}
-        self._flows = Flows(weights)
+        self._flows = Flows()
         self._deferred = Deferred()
         self._known: dict[int, Job | tuple[Job, ...] | None] = {}
         """Jobs by id; None: the mail is held, (): it is in the hands of somebody who will `forget` it."""
@@ -67,7 +69,7 @@ class Queue:
         key = LaneKey(route_name, tuple(login.username if login else "" for login in logins), stopped)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(key, route, logins, self._flows.weight)
+            lane = self._lanes[key] = Lane(key, route, logins, self.weights)
             if not logins and not stopped:
                 lane.reason = f"no mailbox of the route {route_name} may send for its senders"
         if not route.mailboxes and not self.denials:

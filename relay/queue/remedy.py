@@ -15,6 +15,7 @@ from relay.message.priority import Priority
 from relay.queue.forecast import forecast
 from relay.queue.situation import Aside, Errand, Forecast, Kind, Sender, Situation
 from relay.queue.walk import BEFORE, CONNECTIONS, words
+from relay.route.hours import ZoneOf
 
 LEAST_GAIN = 0.01
 """Of the time that it takes; less is not worth a line."""
@@ -34,11 +35,11 @@ class Remedy:
     """How much earlier; None: without it, it is never done."""
 
 
-def remedies(situation: Situation, errand: Errand, told: Forecast) -> list[Remedy]:
+def remedies(situation: Situation, errand: Errand, told: Forecast, zone_of: ZoneOf) -> list[Remedy]:
     """Those that help, the greatest gain first."""
     found = []
-    for change, other, instead in _changes(situation, errand, told):
-        then = forecast(other, instead)
+    for change, other, instead in _changes(situation, errand, told, zone_of):
+        then = forecast(other, instead, zone_of)
         if then.done_s is None:
             continue
         if told.done_s is None:
@@ -61,7 +62,9 @@ def held_back(
     return max(found, key=lambda each: float("inf") if each.until_s is None else each.until_s, default=None)
 
 
-def _changes(situation: Situation, errand: Errand, told: Forecast) -> Iterator[tuple[str, Situation, Errand]]:
+def _changes(
+    situation: Situation, errand: Errand, told: Forecast, zone_of: ZoneOf
+) -> Iterator[tuple[str, Situation, Errand]]:
     yield from _without_stops(situation, errand)
     senders = [situation.senders[each] for each in errand.senders]
     if senders and senders[0].identity:
@@ -73,13 +76,17 @@ def _changes(situation: Situation, errand: Errand, told: Forecast) -> Iterator[t
             yield text, situation, structs.replace(errand, priority=int(priority))
     bound = _bound(told)
     for index in bound[:LIMITS_MAX]:
-        yield _widened(situation, errand, told, index)
+        yield _widened(situation, errand, told, index, zone_of)
     by_messages = any(situation.standings[index].unit == Unit.MESSAGES.name.lower() for index in bound)
     if by_messages and errand.kind.recipients == 1 and errand.mails >= TOGETHER:
         kind = errand.kind
         together = Kind(TOGETHER, kind.external * TOGETHER, kind.size)
         instead = structs.replace(errand, mails=errand.mails / TOGETHER, kind=together)
         yield f"{TOGETHER} recipients in each mail", situation, instead
+    if errand.hours:
+        at_any_time = tuple(structs.replace(each, hours=()) for each in situation.backlogs)
+        other = structs.replace(situation, backlogs=at_any_time)
+        yield "no [[route.hours]] for such mail", other, structs.replace(errand, hours=())
     if any(stretch.limit == CONNECTIONS for stretch in told.stretches):
         faster = [structs.replace(each, connections=2 * each.connections, every_s=each.every_s / 2)
                   for each in situation.senders]  # fmt: skip
@@ -112,12 +119,12 @@ def _bound(told: Forecast) -> list[int]:
 
 
 def _widened(
-    situation: Situation, errand: Errand, told: Forecast, index: int
+    situation: Situation, errand: Errand, told: Forecast, index: int, zone_of: ZoneOf
 ) -> tuple[str, Situation, Errand]:
     """Twice the limit; and twice the next one, where that alone holds it up as long."""
     wider = _doubled(situation, index)
     text = f"twice {words(situation, index)}"
-    then = forecast(wider, errand)
+    then = forecast(wider, errand, zone_of)
     if told.done_s is not None and then.done_s is not None and then.done_s >= 0.99 * told.done_s:
         others = [each for each in _bound(then) if each != index]
         if others:
@@ -127,7 +134,9 @@ def _widened(
 
 def _doubled(situation: Situation, index: int) -> Situation:
     standing = situation.standings[index]
-    wider = structs.replace(standing, count=2 * standing.count, grain_s=standing.grain_s)
+    wider = structs.replace(
+        standing, count=2 * standing.count, ahead=tuple(2 * each for each in standing.ahead)
+    )
     standings = (*situation.standings[:index], wider, *situation.standings[index + 1 :])
     return structs.replace(situation, standings=standings)
 

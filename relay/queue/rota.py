@@ -13,6 +13,7 @@ One who is alone owes nothing: he takes from nobody.
 from __future__ import annotations
 
 from heapq import heappop, heappush, heapreplace
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -72,9 +73,17 @@ class Rota(Generic[W]):
         """About how many take turns: one that has just gone may be among them."""
         return len(self._order)
 
-    def only(self) -> W | None:
-        """What the only member has; None: there are more, or none."""
-        return self._order[0][2].waits if len(self._order) == 1 else None
+    def only_name(self) -> str | None:
+        """Of the only member; None: there are more, or none."""
+        return self._order[0][2].name if len(self._order) == 1 else None
+
+    def some(self, most: int, also: str) -> list[Member[W]]:
+        """So many of the members at most, and that one in any case, where it is one."""
+        found = list(islice(self._members.values(), most))
+        member = self._members.get(also)
+        if member is not None and len(self._members) > most and member not in found:
+            found.append(member)
+        return found
 
     def __len__(self) -> int:
         """How much mail all members have; a step for each."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from relay.budget.limit import Unit
 from relay.budget.standing import Standing
+from relay.route.hours import Hours
 
 ASSUMED_S = 0.5
 """What a mail takes on a connection while none was measured: Microsoft's servers take 0.3 to 1 s."""
@@ -78,8 +79,14 @@ class Backlog(Struct, frozen=True, omit_defaults=True):
     kind: Kind = Kind()
     from_s: float = 0.0
     """It does not leave before."""
-    sources: int = 0
-    """Between how many its lane takes turns; 0: the oldest mail goes first, whosever it is."""
+    client: str = ""
+    """Whose it is: clients of a lane take turns."""
+    weight: int = 1
+    campaign: str = ""
+    """Campaigns of a client take turns; of one the oldest mail goes first."""
+    campaign_weight: int = 1
+    hours: tuple[Hours, ...] = ()
+    """It leaves in these only; none: at any time."""
 
 
 class Aside(Struct, frozen=True, omit_defaults=True):
@@ -116,7 +123,7 @@ class Situation(Struct, frozen=True, omit_defaults=True):
 
 
 class Errand(Struct, frozen=True, omit_defaults=True):
-    """Mail of which is asked when it will have left: it comes behind all that waits."""
+    """Mail of which is asked when it will have left: it comes behind what waits of its client and campaign."""
 
     senders: tuple[int, ...]
     priority: int
@@ -126,6 +133,11 @@ class Errand(Struct, frozen=True, omit_defaults=True):
     stopped: str = ""
     """Why none of it leaves, whoever sends it: its campaign is suspended."""
     stopped_for_good: bool = False
+    client: str = ""
+    weight: int = 1
+    campaign: str = ""
+    campaign_weight: int = 1
+    hours: tuple[Hours, ...] = ()
 
 
 class Stretch(Struct, frozen=True):

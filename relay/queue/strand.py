@@ -1,7 +1,7 @@
 """A strand: jobs of a lane that take turns, by client and campaign.
 
-    strand ── ordinary mail ── clients, by weight ── their campaigns ── the oldest first
-           └─ large mail ───── clients, by weight ── their campaigns ── the oldest first
+    strand ── ordinary mail ── clients, by weight ── their campaigns, by weight ── the oldest first
+           └─ large mail ───── clients, by weight ── their campaigns, by weight ── the oldest first
 
 A client takes turns as one, however many campaigns he names: who invents one for each mail
 goes no faster. Large mail is kept apart because it may have to wait where other mail may
@@ -13,19 +13,18 @@ A job that is withdrawn stays where it is, without a seat, and is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
 
 from relay.queue.flow import cost
 from relay.queue.line import Line
+from relay.queue.party import LARGE, LOOKED_AT_MAX, OTHERS, Party
 from relay.queue.rota import Rota
+from relay.queue.weights import Weights
 
 if TYPE_CHECKING:
     from relay.queue.job import Job
 
-Weigh = Callable[[str], int]
-"""What a client weighs."""
 Campaigns = Rota[Line]
 _Clients = Rota[Line | Campaigns]
 """Most have one campaign at a time: those have its line, without a rota of one."""
@@ -35,10 +34,10 @@ _KINDS = ("ordinary", "large")
 class Strand:
     """Of one priority."""
 
-    __slots__ = ("_ages", "_clients", "_counts", "_kinds", "_knowings", "_weigh")
+    __slots__ = ("_ages", "_clients", "_counts", "_kinds", "_knowings", "_weights")
 
-    def __init__(self, weigh: Weigh) -> None:
-        self._weigh = weigh
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
         self._clients: tuple[_Clients, _Clients] = (Rota(), Rota())
         """Of ordinary and of large mail."""
         self._counts = [0, 0]
@@ -94,13 +93,39 @@ class Strand:
         return None
 
     @property
-    def sources(self) -> int:
-        """About how many take turns: clients, and where there is only one, his campaigns."""
+    def only_client(self) -> str | None:
+        """The one whose mail waits; None: of several, or of nobody."""
         ordinary, large = self._clients
-        only = ordinary.only()
-        if isinstance(only, Rota) and not large.members:
-            return only.members
-        return max(ordinary.members, large.members)
+        return None if self._counts[1] or large.members else ordinary.only_name()
+
+    def parties(self, client: str) -> list[Party]:
+        """Who takes turns: clients, and of the one that is named his campaigns; large mail as one."""
+        ordinary, large = self._clients
+        found: list[Party] = []
+        left, weight = self._counts[0], ordinary.weight
+        for member in ordinary.some(LOOKED_AT_MAX, client):
+            waits, of_campaign = member.waits, self._weights.of_campaign
+            if isinstance(waits, Line):
+                campaigns = [(waits.name, of_campaign(waits.name), len(waits))]
+            elif member.name == client:
+                campaigns = [
+                    (each.name, each.weight, len(each.waits)) for each in waits.some(waits.members, "")
+                ]
+            elif waits.members <= LOOKED_AT_MAX:
+                campaigns = [("", 1, len(waits))]
+            else:
+                continue
+            found += [Party(member.name, member.weight, *campaign) for campaign in campaigns]
+            left, weight = left - sum([count for _, _, count in campaigns]), weight - member.weight
+        if left > 0 and weight > 0:
+            found.append(Party(OTHERS, weight, "", 1, left))
+        if self._counts[1]:
+            found.append(Party(LARGE, max(1, large.weight), "", 1, self._counts[1]))
+        return [each for each in found if each.mails]
+
+    def ahead(self, job: Job) -> int:
+        """How many of its own client, campaign and size go before it."""
+        return self._line(job).before(job)
 
     def before(self, job: Job) -> int:
         """About how many go before it, of ordinary or of large mail as it is itself."""
@@ -144,15 +169,18 @@ class Strand:
         clients = self._clients[flow.is_large]
         client = clients.get(flow.client)
         if client is None:
-            client = clients.join(flow.client, self._weigh(flow.client), Line(flow.campaign))
+            client = clients.join(flow.client, self._weights.of_client(flow.client), Line(flow.campaign))
         waits = client.waits
         if isinstance(waits, Line):
             if waits.name == flow.campaign:
                 return waits
             campaigns: Campaigns = Rota()
-            campaigns.join(waits.name, 1, waits)
+            campaigns.join(waits.name, self._weights.of_campaign(waits.name), waits)
             waits = client.waits = campaigns
-        campaign = waits.get(flow.campaign) or waits.join(flow.campaign, 1, Line(flow.campaign))
+        campaign = waits.get(flow.campaign)
+        if campaign is None:
+            weight = self._weights.of_campaign(flow.campaign)
+            campaign = waits.join(flow.campaign, weight, Line(flow.campaign))
         return campaign.waits
 
     def _know(self, line: Line, id: int) -> None:

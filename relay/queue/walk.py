@@ -7,14 +7,17 @@ comes free, or a stop ends. What holds the mail up that is asked for is told wit
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from relay.budget.course import LITTLE, Course
 from relay.budget.limit import DAY_S, Unit
+from relay.budget.standing import Standing
 from relay.message.priority import Priority
 from relay.queue.shares import Shares
 from relay.queue.situation import Errand, Forecast, Kind, Sender, Situation, Stretch
+from relay.queue.stream import Calendar, Stream, portions
+from relay.route.hours import ZoneOf
 from relay.route.tariff import describe
 
 STEPS_EXACT = 240
@@ -24,25 +27,13 @@ ROUNDS_EXACT = 16
 STEPS_MAX = 6_000
 """A walk that is longer ends where it is: it has come across some hundred days."""
 STEP_S = 0.001
-"""The shortest stretch; of a walk that goes to and fro between two limits, longer in the end."""
+"""The shortest stretch; of a walk that goes to and fro between two limits, longer in the end: of each of its hours."""
 HORIZON_S = 400.0 * DAY_S
 CONNECTIONS = "connections"
 BEFORE = "mail before it"
 NOT_YET = "its time"
+HOURS = "the hours of its route"
 _UNITS = {unit.name.lower(): unit for unit in Unit}
-
-
-@dataclass(slots=True, eq=False)
-class _Stream:
-    """Mail that flows together."""
-
-    senders: tuple[int, ...]
-    priority: Priority
-    left: float
-    kind: Kind
-    from_s: float
-    sources: int = 0
-    is_asked_for: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +41,7 @@ class _Draw:
     """What one sender takes of one stream just now."""
 
     sender: int
-    stream: _Stream
+    stream: Stream
     rate: float
     bound: int = -1
     """By which standing; -1: by its connections."""
@@ -60,6 +51,8 @@ class _Draw:
 class _Told:
     """The stretches, as they are gathered."""
 
+    of_days: frozenset[int]
+    """Limits that are another one tomorrow."""
     stretches: list[Stretch] = field(default_factory=list)
     first_s: float | None = None
 
@@ -67,10 +60,16 @@ class _Told:
         if mails > LITTLE and self.first_s is None:
             self.first_s = begin
         last = self.stretches[-1] if self.stretches else None
-        if last is not None and (last.limit == limit or (limit == CONNECTIONS and last.standing >= 0)):
+        goes_on = limit == CONNECTIONS and last is not None and last.standing >= 0
+        if last is not None and (last.limit == limit or (goes_on and last.standing not in self.of_days)):
             # A burst between two waits for a limit is that limit's doing.
             self.stretches[-1] = Stretch(last.begin_s, end, last.mails + mails, last.limit, last.standing)
-        elif last is not None and last.limit == CONNECTIONS and standing >= 0 and end - last.begin_s < 60.0:
+        elif (
+            last is not None
+            and last.limit == CONNECTIONS
+            and standing >= 0
+            and (end - last.begin_s < 60.0 or standing in self.of_days)
+        ):
             self.stretches[-1] = Stretch(last.begin_s, end, last.mails + mails, limit, standing)
         else:
             self.stretches.append(Stretch(begin, end, mails, limit, standing))
@@ -79,22 +78,19 @@ class _Told:
 class Walk:
     """Of one forecast."""
 
-    def __init__(self, situation: Situation, errand: Errand) -> None:
+    def __init__(self, situation: Situation, errand: Errand, zone_of: ZoneOf) -> None:
         self.situation = situation
         self.senders = situation.senders
-        self.asked = _Stream(
-            errand.senders, Priority(errand.priority), errand.mails, errand.kind, errand.from_s, 0, True
-        )
-        self.streams = [
-            _Stream(each.senders, Priority(each.priority), each.mails, each.kind, each.from_s, each.sources)
-            for each in situation.backlogs
-            if each.mails > 0
-        ]
+        self.asked = Stream.of(errand)
+        self.streams = [Stream.of(each) for each in situation.backlogs if each.mails > 0]
         self.streams.append(self.asked)
+        self.calendar = Calendar(situation.at, zone_of)
+        self.timed = [stream for stream in self.streams if stream.hours]
         self.at = 0.0
         self.step_s = STEP_S
         self.shares = [Shares() for _ in self.senders]
-        self.told = _Told()
+        standings = situation.standings
+        self.told = _Told(frozenset(index for index, each in enumerate(standings) if each.ahead))
         self.courses = self._courses(errand)
         self.priority_of = self._priorities()
 
@@ -117,11 +113,14 @@ class Walk:
 
     def walked(self) -> Forecast:
         """From now to the end of it, or to where nothing is known any more."""
+        began = 0
         for step in range(STEPS_MAX):
             if self.asked.left <= LITTLE:
                 return Forecast(self._last_s(), self.told.first_s, tuple(self.told.stretches))
+            if self.calendar.turn_to(self.at, self.timed):
+                began = step
             draws = self._draws()
-            self.step_s = STEP_S if step < STEPS_EXACT * 5 else max(1.0, self.at / 1000)
+            self.step_s = STEP_S if step - began < STEPS_EXACT * 5 else max(1.0, self.at / 1000)
             until = self._until(draws)
             if until == inf or until > HORIZON_S:
                 break
@@ -150,17 +149,15 @@ class Walk:
             self._bound(index, draws)
         return draws
 
-    def _waiting(self, sender: int) -> dict[Priority, list[tuple[_Stream, float]]]:
+    def _waiting(self, sender: int) -> dict[Priority, list[tuple[Stream, float]]]:
         """By priority the streams it may send now, each with its part of the turns."""
-        found: dict[Priority, list[tuple[_Stream, float]]] = {}
+        found: dict[Priority, list[Stream]] = {}
         for stream in self.streams:
-            if stream.left > LITTLE and sender in stream.senders and stream.from_s <= self.at + LITTLE:
-                found.setdefault(stream.priority, []).append((stream, 1.0))
-        for priority, streams in found.items():
-            found[priority] = _in_turn(streams)
-        return found
+            if sender in stream.senders and stream.flows(self.at):
+                found.setdefault(stream.priority, []).append(stream)
+        return {priority: portions(streams) for priority, streams in found.items()}
 
-    def _of_sender(self, index: int, waiting: dict[Priority, list[tuple[_Stream, float]]]) -> Iterable[_Draw]:
+    def _of_sender(self, index: int, waiting: dict[Priority, list[tuple[Stream, float]]]) -> Iterable[_Draw]:
         """Its rate, shared between the priorities; what one may not take is the others'."""
         sender = self.senders[index]
         caps: dict[Priority, float] = {}
@@ -250,8 +247,7 @@ class Walk:
         for stream in self.streams:
             if (rate := rates.get(id(stream), 0.0)) > LITTLE * LITTLE:
                 found = min(found, self.at + stream.left / rate)
-            if stream.left > LITTLE and stream.from_s > self.at + LITTLE:
-                found = min(found, stream.from_s)
+            found = min(found, stream.next_change(self.at))
         for index, by_priority in self._by_sender(draws).items():
             if len(by_priority) > 1:
                 found = min(found, self.at + self.shares[index].even_after(by_priority))
@@ -281,6 +277,7 @@ class Walk:
         return flows, bulk
 
     def _go_on(self, draws: Sequence[_Draw], until: float) -> None:
+        why = self._why(draws)
         flows, bulk = self._outflows(draws)
         for index, course in enumerate(self.courses):
             course.go_on(self.at, until, flows[index], bulk[index])
@@ -291,17 +288,19 @@ class Walk:
             part = draw.rate * length
             draw.stream.left = max(0.0, draw.stream.left - part)
             mails += part if draw.stream is self.asked else 0.0
-        self.told.add(self.at, until, mails, *self._why(draws))
+        self.told.add(self.at, until, mails, *why)
         self.at = until
 
     def _why(self, draws: Sequence[_Draw]) -> tuple[str, int]:
         """What holds it up now."""
         if self.asked.from_s > self.at + LITTLE:
             return NOT_YET, -1
+        if not self.asked.flows(self.at):
+            return HOURS, -1
         own = [draw for draw in draws if draw.stream is self.asked]
         for draw in own:
             if draw.bound >= 0:
-                return words(self.situation, draw.bound), draw.bound
+                return self._words(draw.bound), draw.bound
         if own:
             return CONNECTIONS, -1
         senders = [self.senders[each] for each in self.asked.senders]
@@ -310,29 +309,26 @@ class Walk:
             return closed[0].stopped, -1
         return BEFORE, -1
 
+    def _words(self, standing: int) -> str:
+        """Of a limit as it is on that day."""
+        course = self.courses[standing]
+        return describe_at(course.standing, int(course.today))
+
     def _settle_down(self, step: int) -> None:
         for course in self.courses:
             if course.is_paced and not course.is_steady:
-                is_long = step > STEPS_EXACT and self.at > ROUNDS_EXACT * course.delay_s
+                is_long = step > STEPS_EXACT and self.at - course.since_s > ROUNDS_EXACT * course.delay_s
                 if (is_long and course.is_used_up) or course.looks_steady(self.at):
                     course.settle_down(self.at)
 
 
-def _in_turn(streams: list[tuple[_Stream, float]]) -> list[tuple[_Stream, float]]:
-    """What was there before goes first; where a lane takes turns, each source has its part."""
-    asked = [stream for stream, _ in streams if stream.is_asked_for]
-    before = [stream for stream, _ in streams if not stream.is_asked_for]
-    if not before:
-        return [(stream, 1.0) for stream in asked]
-    total = sum(stream.left for stream in before)
-    sources = sum(max(1, stream.sources) for stream in before)
-    takes_turns = bool(asked) and any(stream.sources for stream in before)
-    own = 1.0 / (sources + 1) if takes_turns else 0.0
-    parts = [(stream, (1.0 - own) * stream.left / total) for stream in before]
-    return parts + [(stream, own) for stream in asked if own]
-
-
 def words(situation: Situation, standing: int) -> str:
-    """`30 messages in 60 s of the mailbox a@b`."""
-    limit = situation.standings[standing].limit
+    """`30 messages in 60 s of the mailbox a@b`; of a ramp, as it is today."""
+    found = situation.standings[standing]
+    return describe_at(found, found.count)
+
+
+def describe_at(standing: Standing, count: int) -> str:
+    """The same, while so much is allowed."""
+    limit = replace(standing.limit, count=count)
     return describe(limit) if limit.scope.name == "TENANT" else f"{describe(limit)} {limit.key}"

@@ -71,14 +71,16 @@ class Late:
         route = self._routes.get(name)
         if route is None:
             return at
-        if route.hours:
-            moment = next_moment(route.hours, envelope.priority, envelope.campaign, at, _zone_of)
-            at = math.inf if moment is None else moment
         mailboxes = self._mailboxes.get(name)
         if mailboxes is None:
             mailboxes = self._mailboxes[name] = Mailboxes(route)
         identities = tuple(login.username if login else "" for login in mailboxes.of(envelope.sender))
-        return max(at, self._prospects().get((name, identities, int(envelope.priority)), 0.0))
+        at = max(at, self._prospects().get((name, identities, int(envelope.priority)), 0.0))
+        if not route.hours:
+            return at
+        # What is foreseen is of mail without a campaign, which may have other hours.
+        moment = next_moment(route.hours, envelope.priority, envelope.campaign, at, _zone_of)
+        return math.inf if moment is None else moment
 
     def _prospects(self) -> dict[Key, float]:
         now = self._clock.monotonic()

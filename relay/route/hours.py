@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
+from relay.message.campaign import campaign_fits
 from relay.message.priority import Priority
 
 DAY_MINUTES = 1_440
@@ -44,7 +45,7 @@ class Hours:
         """Whether such mail is held to them."""
         if self.priorities and priority not in self.priorities:
             return False
-        return not self.campaigns or any(_fits(each, campaign) for each in self.campaigns)
+        return not self.campaigns or any(campaign_fits(each, campaign) for each in self.campaigns)
 
     def __str__(self) -> str:
         """`mon-fri 08:00-18:00 Europe/Berlin`."""
@@ -114,12 +115,6 @@ def first_moment(day: date, minute: int, zone: tzinfo) -> float:
 
 def _shown(at: float, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(at, zone).replace(tzinfo=None, fold=0)
-
-
-def _fits(pattern: str, campaign: str) -> bool:
-    if not campaign:
-        return False
-    return campaign.startswith(pattern[:-1]) if pattern.endswith("*") else campaign == pattern
 
 
 def _clock(minute: int) -> str:

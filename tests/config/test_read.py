@@ -368,7 +368,7 @@ retry_factor = 3
         (SpoolOptions, model.SpoolTable, {"keys"}),
         (AuditOptions, AuditTable, {"key"}),
         (Limits, model.LimitsTable, set[str]()),
-        (DelivererOptions, model.DeliverTable, {"hostname", "handover_path", "weights"}),
+        (DelivererOptions, model.DeliverTable, {"hostname", "handover_path", "weights", "campaign_weights"}),
         (ReportOptions, ReportTable, {"hostname"}),
         (Route, model.RouteTable, {"credentials", "limits", "mailboxes", "mailbox_rules", "matches"}),
         (Match, MatchTable, set[str]()),

@@ -3,6 +3,7 @@
 # ruff: noqa: SIM117 (the next hop stands in the outer "with", the relay in the inner one)
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from relay.deliver.order import Cancel, Hold, Release
 from relay.message.priority import Priority
 from relay.message.queue_id import format_id
 from relay.queue.campaign import CAMPAIGNS_MAX, Campaign
+from relay.queue.weights import CampaignWeight
+from relay.route.hours import Hours
 from relay.spool.entry import Entry
 from relay.spool.memory import MemoryStore
 from relay.spool.options import SpoolOptions
@@ -25,6 +28,7 @@ from tests.fakes.loop import in_loop
 from tests.fakes.sink import Sink
 
 MAY = Selection(campaign="May")
+HOUR = 3_600.0
 
 
 def book_of(relay: Relaying) -> CampaignBook:
@@ -125,6 +129,68 @@ async def test_a_campaign_that_takes_turns_with_an_older_one_is_foreseen_so(tmp_
             assert campaign.done_at is not None
             # Every second mail is its own: 240 minutes, not 720.
             assert campaign.done_at - clock.now() == pytest.approx(240 * 60, rel=0.03)
+
+
+@in_loop
+async def test_a_campaign_of_more_weight_is_foreseen_with_its_share(tmp_path: Path) -> None:
+    limit = Limit(Scope.ROUTE, Unit.MESSAGES, 60, 3600)
+
+    def before(relay: Relaying) -> None:
+        for number in range(600):
+            relay.accept(f"{number}@c.test", campaign="April", account="crm", priority=Priority.BULK)
+        for number in range(120):
+            relay.accept(f"{number}@c.test", campaign="May", account="crm", priority=Priority.BULK)
+
+    async with Sink() as sink:
+        route, clock = route_to(sink.port, limits=(limit,)), FakeClock()
+        weights = (CampaignWeight("May*", 3),)
+        async with relaying(
+            tmp_path, route, clock=clock, before=before, later=lambda s, go: Never(), campaign_weights=weights
+        ) as relay:
+            await relay.until(lambda: len(sink.mails) >= 2)
+            campaign = may(relay)
+            clock.advance(2.0)
+            book_of(relay).foresee(campaign)
+            assert campaign.done_at is not None and book_of(relay).weight(campaign) == 3
+            # Three of four are its own: 160 minutes.
+            assert campaign.done_at - clock.now() == pytest.approx(160 * 60, rel=0.03)
+
+
+@in_loop
+async def test_a_campaign_that_waits_for_its_hours_is_foreseen_in_them_with_all_who_wait(
+    tmp_path: Path,
+) -> None:
+    """At 7:00, hours from 8:00 to 10:00, one a minute: 60 of its own beside 600 of another client."""
+    limit = Limit(Scope.ROUTE, Unit.MESSAGES, 60, 3600)
+    hours = Hours((0, 1, 2, 3, 4, 5, 6), 8 * 60, 10 * 60, "UTC")
+    clock = FakeClock(datetime(2026, 11, 25, 7, tzinfo=UTC).timestamp())
+
+    def before(relay: Relaying) -> None:
+        for number in range(600):
+            relay.accept(f"{number}@c.test", campaign="April", account="crm", priority=Priority.BULK)
+        accept(relay, 120)
+
+    async with Sink() as sink:
+        route = route_to(sink.port, limits=(limit,), hours=(hours,))
+        async with relaying(
+            tmp_path, route, clock=clock, before=before, later=lambda s, go: Never()
+        ) as relay:
+            assert isinstance(relay.deliverer, Deliverer)
+            lanes = relay.deliverer._queue.lanes
+            await relay.until(lambda: sum(lane.parked for lane in lanes) == 720)
+            campaign = may(relay)
+            book_of(relay).foresee(campaign)
+            assert campaign.done_at is not None
+            # Every second mail is its own: 60 on this day, 60 on the next one until 10:00.
+            assert campaign.done_at - clock.now() == pytest.approx(27 * HOUR, abs=4 * 60)
+            # Who came last of the campaign waits as long but for a turn, and is told within two more.
+            last = max(
+                job.id for lane in lanes for siding in lane.sidings.values() for _, _, job in siding._jobs
+            )
+            explained = relay.deliverer.reasons.of(last)
+            assert explained is not None and explained.reasons[0].leaves_at is not None
+            assert explained.reasons[0].leaves_at - clock.now() == pytest.approx(27 * HOUR, abs=6 * 60)
+        assert sink.mails == []
 
 
 class Never:

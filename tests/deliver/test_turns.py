@@ -8,6 +8,7 @@ import pytest
 from relay.message.envelope import Recipient
 from relay.message.priority import Priority
 from relay.queue.flow import LARGE_BYTES
+from relay.queue.weights import CampaignWeight
 from relay.spool.handover import Queued
 from tests.deliver.relaying import Relaying, relaying, route_to
 from tests.fakes.loop import in_loop
@@ -42,6 +43,26 @@ async def test_clients_take_turns_by_weight_whoever_came_first(tmp_path: Path) -
         first = Counter(name for mail in mails[:60] for name in NAMES if name in mail.mail)
         assert abs(first[b"early"] - 15) <= 1 and abs(first[b"late"] - 15) <= 1
         assert abs(first[b"heavy"] - 30) <= 2
+
+
+@in_loop
+async def test_campaigns_of_a_client_take_turns_by_weight(tmp_path: Path) -> None:
+    async with Sink() as sink:
+
+        def before(relay: Relaying) -> None:
+            fill(relay, 60, "early", campaign="offers")
+            for _ in range(60):
+                relay.accept(
+                    sender=b"late@sender.test", account="early", campaign="alarm 7", priority=Priority.NORMAL
+                )
+
+        weights = (CampaignWeight("alarm*", 3),)
+        route = route_to(sink.port, connections=1)
+        async with relaying(tmp_path, route, before=before, campaign_weights=weights):
+            mails = await sink.received(120)
+        first = Counter(name for mail in mails[:60] for name in NAMES if name in mail.mail)
+        # Three of four.
+        assert abs(first[b"late"] - 45) <= 2 and abs(first[b"early"] - 15) <= 2
 
 
 @in_loop

@@ -18,6 +18,7 @@ from relay.message.priority import Priority
 from relay.message.uncertain import Uncertain
 from relay.process import assignment, channel
 from relay.process.assignment import Assignment, InheritedListener
+from relay.queue.weights import CampaignWeight
 from relay.receive.options import Limits, ListenerOptions, ListenerTls, Rewrite
 from relay.route.match import Match, Side
 from relay.route.oauth import (
@@ -52,7 +53,12 @@ TOLD = Assignment(
     spool=SpoolOptions(path=Path("/spool"), stall_s=3.5),
     limits=Limits(connections=7),
     control=ControlOptions(Path("/run/control.sock"), 0o660, 5),
-    deliverer=DelivererOptions("relay.example.com", Path("/spool/handover.sock"), weights={"erp": 3}),
+    deliverer=DelivererOptions(
+        "relay.example.com",
+        Path("/spool/handover.sock"),
+        weights={"erp": 3},
+        campaign_weights=(CampaignWeight("May*", 2),),
+    ),
     report=ReportOptions("relay.example.com", sender="a@contoso.example", unreportable=Unreportable.DROP),
     routes=(
         Route(

@@ -15,6 +15,7 @@ from relay.queue.flow import FLOWS_MAX, LARGE_BYTES, Flow, Flows
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
 from relay.queue.strand import Strand
+from relay.queue.weights import CampaignWeight, Weights
 from relay.route.route import Route
 from tests.queue.taking import serve
 
@@ -24,7 +25,7 @@ LARGE = 100 * MIB
 
 
 def lane(**weights: int) -> Lane:
-    return Lane(LaneKey("r"), Route("r", ("h.test",)), weigh=lambda client: weights.get(client, 1))
+    return Lane(LaneKey("r"), Route("r", ("h.test",)), weights=Weights(weights))
 
 
 def job(tested: Lane, id: int, client: str = "a", campaign: str = "", size: int = 0) -> Job:
@@ -62,6 +63,33 @@ def test_the_order_is_as_the_table_says(mails: str, weights: dict[str, int], exp
     fill(tested, mails)
     assert served(tested, len(mails.split())) == expected
     assert len(tested) == 0 and tested.head(NORMAL) is None
+
+
+@pytest.mark.parametrize(
+    ("mails", "expected"),
+    [
+        # Tags of x: 0 ½ 1 1½ 2, of y: 0 1 2. Of equal ones who came to it first, and y came to 1 before x did.
+        ("a/x a/x a/x a/x a/x a/x a/y a/y a/y", "a1 a7 a2 a8 a3 a4 a9 a5 a6"),
+        # Mail of no campaign, and one that nobody speaks of, weigh 1; x1 fits "x*", which weighs 2.
+        ("a/x1 a/x1 a/x1 a/x1 a a a/y a/y", "a1 a5 a7 a2 a6 a8 a3 a4"),
+        # What its campaigns weigh brings the client no more turns.
+        ("a/x a/x a/x b b b", "a1 b4 a2 b5 a3 b6"),
+    ],
+)
+def test_campaigns_share_what_their_client_has_by_weight(mails: str, expected: str) -> None:
+    weights = Weights(campaigns=(CampaignWeight("xy", 50), CampaignWeight("x*", 2)))
+    tested = Lane(LaneKey("r"), Route("r", ("h.test",)), weights=weights)
+    fill(tested, mails)
+    assert served(tested, len(mails.split())) == expected
+
+
+def test_the_first_pattern_that_fits_says_what_a_campaign_weighs() -> None:
+    weights = Weights(
+        {"erp": 5}, (CampaignWeight("May news", 7), CampaignWeight("May*", 3), CampaignWeight("*", 2))
+    )
+    names = ("May news", "May news 2", "May", "June", "")
+    assert [weights.of_campaign(name) for name in names] == [7, 3, 3, 2, 1]
+    assert (weights.of_client("erp"), weights.of_client("nobody"), Weights().of_campaign("May")) == (5, 1, 1)
 
 
 def test_a_campaign_for_each_mail_brings_its_client_no_more_turns() -> None:
@@ -230,7 +258,7 @@ def test_nothing_is_lost_or_twice_and_the_oldest_of_its_kind_goes_first(
     steps: list[tuple[object, ...]], ids: list[int]
 ) -> None:
     """Against a set: who waits, the oldest of a client's campaign and size, and the oldest of all."""
-    tested, waiting = Strand(lambda client: 1 + ord(client[0]) % 3), dict[int, Job]()
+    tested, waiting = Strand(Weights({"b": 3, "c": 1, "d": 2}, (CampaignWeight("x", 2),))), dict[int, Job]()
     home, numbers = lane(), iter(ids)
 
     def first_of(head: Job) -> bool:
@@ -313,10 +341,9 @@ def test_lines_that_have_gone_are_forgotten() -> None:
 
 
 def test_flows_are_shared_and_not_remembered_without_end() -> None:
-    tested = Flows({"erp": 5})
+    tested = Flows()
     assert tested.flow("r", "erp", "May", 10) is tested.flow("r", "erp", "May", 20)
     assert tested.flow("r", "erp", "May", LARGE_BYTES + 1).is_large
-    assert (tested.weight("erp"), tested.weight("nobody")) == (5, 1)
     for number in range(FLOWS_MAX + 10):
         tested.flow("r", "erp", str(number), 0)
     assert len(tested._known) <= FLOWS_MAX

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from relay.budget.limit import Place, Scope, Unit
 from relay.message.priority import Priority
+from relay.queue.flow import Flow
 from relay.queue.job import Job
 from relay.queue.lane import Lane, LaneKey
+from relay.route.hours import Hours
 from relay.route.route import Route
-from tests.queue.taking import take
+from tests.queue.taking import serve, take
 
 HIGH, NORMAL, BULK = Priority
 OUTSIDE = Place(Scope.TENANT, "tenant", Unit.EXTERNAL_RECIPIENTS)
@@ -96,3 +98,22 @@ def test_sidings_are_for_one_priority_and_one_limit() -> None:
     assert not tested.is_closed(OUTSIDE, HIGH) and not tested.is_closed(OF_A, BULK)
     tested.open_siding((OF_A, BULK))
     assert tested.is_closed(OUTSIDE, BULK)
+
+
+def test_what_waited_for_its_hours_takes_turns_again_when_they_begin() -> None:
+    hours, place = (Hours((0,), 0, 60, "UTC"),), Place(Scope.ROUTE, "r, hours", Unit.MESSAGES)
+    tested = lane()
+    for id in range(400):
+        job = Job(id, tested, flow=Flow("r", "early" if id < 200 else "late"))
+        tested.park(place, NORMAL, job, hours)
+    siding = tested.sidings[place, NORMAL]
+    assert siding.counts == {("early", ""): 200, ("late", ""): 200}
+    assert siding.before(siding._jobs[-1][2]) == 199
+    tested.open_siding((place, NORMAL))
+    order = []
+    while len(tested):
+        order.append(serve(tested).flow.client)
+        tested.unpark()
+    assert len(order) == 400 and tested.parked == 0 and not tested.sidings
+    # Four times 64 are back when three have gone: from then on every second mail is of the one who came later.
+    assert 97 <= order[4:204].count("late") <= 100

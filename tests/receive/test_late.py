@@ -111,3 +111,12 @@ def test_what_was_written_is_read_and_what_is_damaged_counts_as_absent(tmp_path:
     path.write_bytes(path.read_bytes()[:-3])
     assert prospect.read(path) is None
     prospect.write(tmp_path / "absent" / "prospects", written)
+
+
+def test_what_would_leave_after_the_hours_leaves_when_the_next_ones_begin() -> None:
+    office = Hours((0, 1, 2, 3, 4, 5, 6), 9 * 60, 17 * 60, "UTC", campaigns=("May*",))
+    asked = late(replace(PLAIN, hours=(office,)), out=7.5 * HOUR)
+    # At 17:30 by the limits; mail of the campaign not before 9:00.
+    assert "2026-11-25 17:30" in str(asked.judge(mail(HOUR)))
+    assert "2026-11-26 09:00" in str(asked.judge(mail(HOUR, campaign="May 2")))
+    assert asked.judge(mail(24 * HOUR, campaign="May 2")) == ""
