@@ -194,7 +194,8 @@ def test_a_disk_that_stands_still_holds_nobody_up(taking: Taking, monkeypatch: p
     taking.disk.stands_still.set()
     assert taking.history.close()
     assert taking.telling.rows("mails") == 5_000
-    assert [steps for steps, _ in taking.dropped] == [1_000]
+    # Told together or one after the other, as the thread got to look.
+    assert sum(steps for steps, _ in taking.dropped) == 1_000
 
 
 def test_a_file_that_cannot_be_opened_stops_nothing(tmp_path: Path) -> None:
