@@ -298,6 +298,7 @@ class Deliverer:
             watching = [
                 tasks.create_task(self._tick()),
                 tasks.create_task(self.doubts.watch(self._options.tick_s)),
+                tasks.create_task(self._prospecting.watch(self._options.tick_s)),
             ]
             if self._reporting is not None:
                 watching.append(tasks.create_task(self._reporting.delays.watch()))
@@ -329,7 +330,6 @@ class Deliverer:
                 self._outages.note(pool.reach, is_out=pool.is_out)
             self._expiry.tick()
             self.campaigns.tick()
-            self._prospecting.tick()
             if self._reporting is not None:
                 self._reporting.tick()
             self._sample()

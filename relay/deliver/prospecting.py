@@ -6,7 +6,8 @@ the last of all; where one has a lane for itself, the mail that comes is behind 
 So what is told errs to the early side: who hears that his mail will be late can be sure.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,14 +16,16 @@ from msgspec import structs
 from relay.clock import Clock
 from relay.deliver.outlook import Outlook
 from relay.message.priority import Priority
-from relay.queue.forecast import forecast
+from relay.queue.forecast import foreseeing
 from relay.queue.lane import Lane
 from relay.queue.party import NEW
-from relay.queue.situation import Kind
+from relay.queue.situation import Forecast, Kind
 from relay.spool import prospect
 from relay.spool.prospect import PROSPECTS_MAX, Key, Prospect, Prospects
 
 EVERY_S = 1.0
+SLICE_S = 0.005
+"""A turn of the loop should not be longer than 10 ms; mail waits meanwhile."""
 NOTABLE_S = 5.0
 """Less is no wait: a session may have to be opened first."""
 
@@ -43,19 +46,23 @@ class Prospecting:
         self._is_told = True
         """The file says something; so does one that an earlier process has left, perhaps."""
 
-    def tick(self) -> None:
-        """Foresee one, and tell all; at most once a second."""
-        now = self._clock.monotonic()
-        if now < self._look_at:
-            return
-        self._look_at = now + EVERY_S
-        self._look()
+    async def watch(self, tick_s: float) -> None:
+        """Foresee one and tell all, once a second, for ever; what is long gives way to mail."""
+        while True:
+            await asyncio.sleep(tick_s)
+            now = self._clock.monotonic()
+            if now >= self._look_at:
+                self._look_at = now + EVERY_S
+                await self._look()
+                self._tell()
+
+    def _tell(self) -> None:
         if self._found or self._is_told:
             each = tuple(Prospect(key, leaves_at) for key, leaves_at in self._found.items())
             prospect.write(self._path, Prospects(self._clock.now(), each))
             self._is_told = bool(each)
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         if not self._turns:
             open_lanes = [lane for lane in self._lanes() if lane.logins]
             turns = [(lane, priority) for lane in open_lanes for priority in Priority][:PROSPECTS_MAX]
@@ -64,17 +71,32 @@ class Prospecting:
             self._found = {key: at for key, at in self._found.items() if key in keys}
         if self._turns:
             lane, priority = self._turns.pop()
-            leaves_at = self._foreseen(lane, priority)
+            leaves_at = await self._foreseen(lane, priority)
             if leaves_at is None or leaves_at < self._clock.now() + NOTABLE_S:
                 self._found.pop(_key(lane, priority), None)
             else:
                 self._found[_key(lane, priority)] = leaves_at
 
-    def _foreseen(self, lane: Lane, priority: Priority) -> float | None:
+    async def _foreseen(self, lane: Lane, priority: Priority) -> float | None:
         situation, errand = self._outlook.of_lane(lane, priority, *whose(lane, priority))
         kind = Kind(1.0, self._outlook.external(lane))
-        told = forecast(situation, structs.replace(errand, kind=kind), ZoneInfo)
+        steps = foreseeing(situation, structs.replace(errand, kind=kind), ZoneInfo)
+        told = await in_slices(steps, self._clock.monotonic)
         return None if told.first_s is None else situation.at + told.first_s
+
+
+async def in_slices(steps: Generator[None, None, Forecast], monotonic: Callable[[], float]) -> Forecast:
+    """What comes of the steps; the loop does what else is due whenever they have taken `SLICE_S`."""
+    began = monotonic()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            told: Forecast = end.value
+            return told
+        if monotonic() - began >= SLICE_S:
+            await asyncio.sleep(0)
+            began = monotonic()
 
 
 def whose(lane: Lane, priority: Priority) -> tuple[str, str]:

@@ -12,6 +12,8 @@ large ones, and within 2 % where several small windows overlap (`tests/queue/tes
 yet to come, refusals, and limits whose key each mail brings (a client's, a recipient's).
 """
 
+from collections.abc import Generator
+
 from msgspec import structs
 
 from relay.budget.limit import Unit
@@ -24,13 +26,24 @@ BRIEF = 0.01
 
 def forecast(situation: Situation, errand: Errand, zone_of: ZoneOf) -> Forecast:
     """When the mail of the errand will have left; `zone_of` knows the clocks of time zones."""
+    steps = foreseeing(situation, errand, zone_of)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            told: Forecast = end.value
+            return told
+
+
+def foreseeing(situation: Situation, errand: Errand, zone_of: ZoneOf) -> Generator[None, None, Forecast]:
+    """The same in steps of some 0.1 ms or less, for who has something else to do: behind 20,000 mails it takes 80 ms."""
     if errand.stopped_for_good or not errand.senders:
         return Forecast(None, trouble=errand.stopped or "nobody may send it")
     if all(situation.senders[each].stopped_for_good for each in errand.senders):
         return Forecast(None, trouble=situation.senders[errand.senders[0]].stopped)
     if (trouble := _too_large(situation, errand)) is not None:
         return Forecast(None, trouble=trouble)
-    told = Walk(situation, errand, zone_of).walked()
+    told = yield from Walk(situation, errand, zone_of).steps()
     return structs.replace(told, stretches=brief(told.stretches))
 
 

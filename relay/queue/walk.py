@@ -6,7 +6,7 @@ free; the stretch ends where a stream is over, a limit is used up, a block of wh
 comes free, or a stop ends. What holds the mail up that is asked for is told with each.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -111,8 +111,8 @@ class Walk:
                     found[index] = max(found[index], stream.priority)
         return found
 
-    def walked(self) -> Forecast:
-        """From now to the end of it, or to where nothing is known any more."""
+    def steps(self) -> Generator[None, None, Forecast]:
+        """From now to the end of it, or to where nothing is known any more; gives way after each stretch."""
         began = 0
         for step in range(STEPS_MAX):
             if self.asked.left <= LITTLE:
@@ -126,6 +126,7 @@ class Walk:
                 break
             self._go_on(draws, until)
             self._settle_down(step)
+            yield
         trouble = "it takes longer than can be foreseen"
         if not self.told.stretches:
             trouble = next((self.senders[each].stopped for each in self.asked.senders), "") or trouble
