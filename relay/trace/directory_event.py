@@ -18,3 +18,14 @@ class DirectoryUnavailable(Kind, frozen=True):
     age_seconds: float
     """Of the list there is; -1: there is none."""
     level: Level = "warning"
+
+
+class RecipientsRead(Kind, frozen=True):
+    """The list of the tenant's recipients was read, or could not be: then the one before stays in force."""
+
+    path: str
+    recipients: int
+    """Lines in force; 0: nobody is refused."""
+    reason: str = ""
+    """What is wrong."""
+    level: Level = "info"
