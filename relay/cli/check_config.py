@@ -19,6 +19,7 @@ from relay.config.configuration import Configuration
 from relay.config.options import key_of
 from relay.config.problem import InvalidConfiguration
 from relay.config.read import read
+from relay.config.value import written_time
 from relay.message.priority import Priority
 from relay.process.exits import Exit
 from relay.queue.weights import CampaignWeight
@@ -154,7 +155,7 @@ def _text(name: str, value: object) -> str:
         case int() if name.endswith(("_bytes", "_bytes_s")):
             return _size(value)
         case int() | float() if name.endswith("_s"):
-            return f"{value:g} s"
+            return written_time(value)
     return str(value)
 
 

@@ -3,6 +3,7 @@
 from relay.cli.dkim_check import state_of
 from relay.cli.dkim_say import key_words
 from relay.config.dkim import moment_text
+from relay.config.value import written_time
 from relay.identity.dkim import DomainPolicy, Selector
 
 Row = tuple[str, str]
@@ -25,7 +26,7 @@ def _policy_rows(key: str, policy: DomainPolicy, now: float) -> list[Row]:
     if policy.identity is not None:
         rows.append((f"{key}.identity", policy.identity.decode()))
     if policy.lifetime_s is not None:
-        rows.append((f"{key}.lifetime", f"{policy.lifetime_s} s"))
+        rows.append((f"{key}.lifetime", written_time(policy.lifetime_s)))
     return rows + [
         (f"{key}.selector[{i}]", _selector_text(policy, selector, now))
         for i, selector in enumerate(policy.selectors)

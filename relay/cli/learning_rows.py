@@ -1,6 +1,7 @@
 """The learning mode and the record of who was seen, for `check-config`."""
 
 from relay.config.learning_table import LearningTable
+from relay.config.value import written_time
 from relay.receive.learning_options import LearningOptions
 from relay.receive.learning_watch import moment
 from relay.trace.seen.options import InventoryOptions
@@ -24,5 +25,5 @@ def learning_rows(learning: LearningOptions | None, inventory: InventoryOptions)
         }
         rows += [(f"learning.{key}", values[key]) for key in LearningTable.model_fields]
     rows.append(("inventory.enabled", str(inventory.enabled).lower()))
-    rows.append(("inventory.keep", f"{inventory.keep_s:g} s"))
+    rows.append(("inventory.keep", written_time(inventory.keep_s)))
     return rows

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from relay.budget.limit import Scope
+from relay.config.value import written_time
 from relay.route.oauth import OAuth
 from relay.route.route import Credentials, Login, Route
 from relay.route.tariff import describe
@@ -29,7 +30,7 @@ def _login(key: str, login: Login) -> list[Row]:
             (f"{key}.oauth", str(application)),
             (f"{key}.oauth.authority", application.authority),
             (f"{key}.oauth.scope", application.scope),
-            (f"{key}.oauth.margin", f"{login.margin_s:g} s"),
+            (f"{key}.oauth.margin", written_time(login.margin_s)),
             (f"{key}.oauth.session_ends_with_token", str(login.ends_session).lower()),
             (f"{key}.oauth.ca_file", application.ca_file or ""),
         ]

@@ -1,6 +1,7 @@
 """Webhooks for `check-config`: every key that is in force, of secrets only that they are set."""
 
 from relay.cli.webhook_named import shown_url
+from relay.config.value import written_time
 from relay.webhook.options import Webhooks
 
 Row = tuple[str, str]
@@ -19,10 +20,10 @@ def webhook_rows(webhooks: Webhooks | None) -> list[Row]:
             (f"{key}.routes", ", ".join(hook.routes) or "(all)"),
             (f"{key}.clients", ", ".join(hook.clients) or "(all)"),
             (f"{key}.batch_size", str(hook.batch_size)),
-            (f"{key}.pause", f"{hook.pause_s:g} s"),
-            (f"{key}.timeout", f"{hook.timeout_s:g} s"),
-            (f"{key}.retry_first", f"{hook.retry_first_s:g} s"),
-            (f"{key}.retry_max", f"{hook.retry_max_s:g} s"),
+            (f"{key}.pause", written_time(hook.pause_s)),
+            (f"{key}.timeout", written_time(hook.timeout_s)),
+            (f"{key}.retry_first", written_time(hook.retry_first_s)),
+            (f"{key}.retry_max", written_time(hook.retry_max_s)),
         ]
         if hook.ca_file is not None:
             rows.append((f"{key}.ca_file", hook.ca_file))

@@ -47,6 +47,17 @@ def time_s(value: object) -> object:
     return seconds
 
 
+def written_time(seconds: float) -> str:
+    """As a configuration says it: `14d`, `1h30m`, `0.5s`."""
+    if seconds != int(seconds) or seconds <= 0:
+        return f"{seconds:g}s"
+    parts, rest = "", int(seconds)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        parts += f"{count}{unit}" if count else ""
+    return parts
+
+
 def _date(value: object) -> object:
     if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
         raise ValueError("write a date without quotes, such as 2027-01-31")

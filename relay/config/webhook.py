@@ -10,6 +10,7 @@ from relay import tls
 from relay.config import secret
 from relay.config.findings import Findings
 from relay.config.options import given
+from relay.config.value import written_time
 from relay.config.webhook_table import WebhookTable
 from relay.identity.client import Clients
 from relay.route.route import Route
@@ -60,7 +61,7 @@ def _webhook(found: Findings, key: str, table: WebhookTable, around: Around) -> 
     options = WebhookOptions(table.name, table.url, _secrets(found, key, table), ca_file=ca_file)
     options = given(options, table, skip={"name", "url", "events", "routes", "clients", "ca_file"})
     if options.retry_first_s > options.retry_max_s:
-        found.problem(f"{key}.retry_first", f"must be at most retry_max, {options.retry_max_s:g} s")
+        found.problem(f"{key}.retry_first", f"must be at most retry_max, {written_time(options.retry_max_s)}")
     return replace(
         options,
         events=options.events if table.events is None else tuple(EVENTS[word] for word in table.events),

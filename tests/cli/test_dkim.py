@@ -366,7 +366,7 @@ def test_check_config_shows_which_key_signs_what_and_when(shell: Shell) -> None:
     assert rows["dkim[0].domain"] == "example.com"
     assert rows["dkim[0].canonicalization"] == "relaxed/relaxed"
     assert rows["dkim[0].on_failure"] == "defer"
-    assert (rows["dkim[0].identity"], rows["dkim[0].lifetime"]) == ("@example.com", "1209600 s")
+    assert (rows["dkim[0].identity"], rows["dkim[0].lifetime"]) == ("@example.com", "14d")
     folder = shell.folder
     assert rows["dkim[0].selector[0]"] == (
         f"s1: signs now, retires 2100-02-01 00:00 UTC; RSA, 2048 bits; {folder}/rsa.pem"

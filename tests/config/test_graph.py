@@ -52,7 +52,7 @@ def test_what_is_written_counts_and_the_secret_is_never_shown(folder: Folder) ->
     graph = configuration.graph
     assert graph is not None and graph.url == "https://graph.example:8443"
     shown = dict(in_force(configuration))
-    assert shown["graph.trace_absent_after"] == "1800 s" and shown["graph.trace_questions"] == "5"
+    assert shown["graph.trace_absent_after"] == "30m" and shown["graph.trace_questions"] == "5"
     assert shown["graph.application"] == "the application app"
     assert "opensesame" not in str(shown) + repr(configuration)
     assert marks.secrets(configuration)["graph.secret"] == b"opensesame"

@@ -91,7 +91,7 @@ def test_a_child_is_told_hours_and_pauses(tmp_path: Path) -> None:
 def test_check_config_says_what_is_in_force(tmp_path: Path) -> None:
     keys = 'priorities = ["bulk", "normal"]\ncampaigns = ["news*"]\n'
     said = dict(in_force(reading(tmp_path, 'retry = ["5m", "1h"]\n' + OFFICE + keys + OFFICE)))
-    assert said["route[0].retry"] == "300 s, 3600 s"
+    assert said["route[0].retry"] == "5m, 1h"
     assert said["route[0].hours[0]"] == (
         'mon-sun 08:00-18:30 Europe/Berlin for mail of bulk or normal and "news*"'
     )
