@@ -5,6 +5,7 @@ that a report stays readable when somebody guesses passwords for a week.
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import cast
 
 from msgspec import Struct, field
@@ -26,6 +27,8 @@ RUNNING = {
     "torn": "a line was torn by a crash or a full disk",
 }
 OF_KEYS = ("certificate_reloaded", "certificate_refused", "credential_expiring")
+MOMENTS = ("until", "received_at")
+"""Seconds since the epoch; 0: nobody knows yet."""
 KEY_ENDINGS = (".fingerprint", ".sha256", ".key", ".secret", ".passwords", ".key_file")
 
 
@@ -96,7 +99,8 @@ class Report:
         elif kind in OF_KEYS:
             self._list("keys", (moment, kind, _rest(row), ""))
         elif "by" in row:
-            self._list("actions", (moment, _text(row, "by"), kind, _rest(row)))
+            # What ends by itself has nobody's name.
+            self._list("actions", (moment, _text(row, "by") or "the relay", kind, _rest(row)))
 
     def sections(self) -> list[Section]:
         """All of them, also the empty ones: that nothing happened is an answer."""
@@ -185,8 +189,19 @@ def _texts(row: Row, key: str) -> list[str]:
 def _rest(row: Row) -> str:
     """What a row says besides."""
     known = {"seq", "prev", "hash", "time", "process", "event", "by"}
-    return ", ".join(f"{key}: {_said(value)}" for key, value in row.items() if key not in known)
+    said = ((key, _said(key, value)) for key, value in row.items() if key not in known)
+    return ", ".join(f"{key}: {text}" for key, text in said if text)
 
 
-def _said(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _said(key: str, value: object) -> str:
+    """For people: moments as such, and no more digits than mean something."""
+    match value:
+        case None:
+            return ""
+        case list():
+            return ", ".join(map(str, value))
+        case float() if key in MOMENTS:
+            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if value else ""
+        case float():
+            return f"{value:.3f}".rstrip("0").rstrip(".")
+    return str(value)

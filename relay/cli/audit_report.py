@@ -4,6 +4,7 @@ import datetime
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
@@ -23,8 +24,13 @@ from relay.identity.client import Client
 from relay.process.exits import Exit
 from relay.receive.options import Auth
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 DAYS = 30
 DAY_S = 86_400.0
+MOMENTS = ("when", "first", "last")
+"""Columns of the report."""
 
 
 def report(
@@ -130,6 +136,16 @@ def _json(begin: float, end: float, verdict: Verdict, sections: Sequence[Section
     return msgspec.json.encode({"since": begin, "until": end, "chain": verdict, "answers": answers}).decode()
 
 
+def _cell(column: str, said: str) -> "Text":
+    from rich.text import Text
+
+    if column in MOMENTS:
+        # To the second; JSON has it as it was written.
+        return Text(said[:19].replace("T", " "))
+    # What a client calls itself must not steer a terminal.
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in said))
+
+
 def _print(head: str, sections: Sequence[Section]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -143,15 +159,12 @@ def _print(head: str, sections: Sequence[Section]) -> None:
         if not section.rows:
             console.print(Text("Nothing in this period."))
             continue
-        table = Table(*section.columns)
+        table = Table()
+        for column in section.columns:
+            # An auditor needs the whole key and address, however narrow the terminal is.
+            table.add_column(column, overflow="fold", no_wrap=column in MOMENTS)
         for row in section.rows:
-            # What a client calls itself must not steer a terminal.
-            table.add_row(
-                *(
-                    Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in each))
-                    for each in row
-                )
-            )
+            table.add_row(*map(_cell, section.columns, row))
         console.print(table)
         if section.left_out:
             console.print(Text(f"And {section.left_out} more."))

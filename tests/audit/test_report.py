@@ -58,6 +58,24 @@ def test_who_did_what_is_listed() -> None:
     ]
 
 
+def test_details_are_for_people() -> None:
+    suspended: Row = {
+        "event": "suspended",
+        "by": "root",
+        "name": "spring",
+        "reason": "",
+        "until": 1795599784.26,
+    }
+    for_good: Row = {"event": "suspended", "by": "root", "name": "autumn", "until": 0.0}
+    # Its time had come.
+    resumed: Row = {"event": "resumed", "by": "", "name": "spring", "seconds": 20.00289225578308}
+    assert [row[1:] for row in sections(suspended, for_good, resumed)["actions"].rows] == [
+        ("root", "suspended", "name: spring, until: 2026-11-25T09:43:04Z"),
+        ("root", "suspended", "name: autumn"),
+        ("the relay", "resumed", "name: spring, seconds: 20.003"),
+    ]
+
+
 def test_settings_that_changed_unrecorded_show() -> None:
     first: Row = {"event": "settings_in_force", "before": "", "sha256": "aa"}
     good: Row = {"event": "settings_in_force", "before": "aa", "sha256": "bb"}

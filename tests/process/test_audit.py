@@ -78,7 +78,7 @@ def test_a_life_is_recorded_and_reported(folder: Path) -> None:
     assert (by["client_changed"]["client"], by["client_changed"]["old"]) == ("erp", None)
     assert by["client_changed"]["by"]
     changed = {row["key"]: (row["old"], row["new"]) for row in found if row["event"] == "setting_changed"}
-    assert changed["relay.drain"] == ("10 s", "9 s")
+    assert changed["relay.drain"] == ("10s", "9s")
     assert changed["client.erp.passwords"] == (None, "(secret)")
     assert kinds(folder)[-1] == "process_ended"
     text = (folder / "audit" / "audit.jsonl").read_text()
