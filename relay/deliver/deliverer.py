@@ -299,6 +299,7 @@ class Deliverer:
                 tasks.create_task(self._tick()),
                 tasks.create_task(self.doubts.watch(self._options.tick_s)),
                 tasks.create_task(self._prospecting.watch(self._options.tick_s)),
+                tasks.create_task(self.campaigns.watch(self._options.tick_s)),
             ]
             if self._reporting is not None:
                 watching.append(tasks.create_task(self._reporting.delays.watch()))

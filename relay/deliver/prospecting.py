@@ -7,7 +7,7 @@ So what is told errs to the early side: who hears that his mail will be late can
 """
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,17 +15,16 @@ from msgspec import structs
 
 from relay.clock import Clock
 from relay.deliver.outlook import Outlook
+from relay.deliver.slices import in_slices
 from relay.message.priority import Priority
 from relay.queue.forecast import foreseeing
 from relay.queue.lane import Lane
 from relay.queue.party import NEW
-from relay.queue.situation import Forecast, Kind
+from relay.queue.situation import Kind
 from relay.spool import prospect
 from relay.spool.prospect import PROSPECTS_MAX, Key, Prospect, Prospects
 
 EVERY_S = 1.0
-SLICE_S = 0.005
-"""A turn of the loop should not be longer than 10 ms; mail waits meanwhile."""
 NOTABLE_S = 5.0
 """Less is no wait: a session may have to be opened first."""
 
@@ -83,20 +82,6 @@ class Prospecting:
         steps = foreseeing(situation, structs.replace(errand, kind=kind), ZoneInfo)
         told = await in_slices(steps, self._clock.monotonic)
         return None if told.first_s is None else situation.at + told.first_s
-
-
-async def in_slices(steps: Generator[None, None, Forecast], monotonic: Callable[[], float]) -> Forecast:
-    """What comes of the steps; the loop does what else is due whenever they have taken `SLICE_S`."""
-    began = monotonic()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            told: Forecast = end.value
-            return told
-        if monotonic() - began >= SLICE_S:
-            await asyncio.sleep(0)
-            began = monotonic()
 
 
 def whose(lane: Lane, priority: Priority) -> tuple[str, str]:

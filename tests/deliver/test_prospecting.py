@@ -1,15 +1,11 @@
 """When mail that comes now would leave is written for receivers, as far as somebody would have to wait."""
 
-import asyncio
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from relay.budget.limit import Limit, Scope, Unit
-from relay.deliver.prospecting import in_slices
 from relay.message.priority import Priority
-from relay.queue.situation import Forecast
 from relay.spool import prospect
 from relay.spool.prospect import Prospects
 from tests.deliver.relaying import Relaying, relaying, route_to
@@ -71,28 +67,3 @@ async def test_where_nobody_waits_nothing_is_written(tmp_path: Path) -> None:
             (tmp_path / prospect.FILE).unlink()
             await look(relay, clock, 2)
             assert not (tmp_path / prospect.FILE).exists()
-
-
-@in_loop
-async def test_what_takes_long_gives_way_to_the_loop_every_few_milliseconds() -> None:
-    clock = FakeClock()
-    turns: list[float] = []
-
-    def steps() -> Generator[None, None, Forecast]:
-        for _ in range(20):
-            clock.advance(0.002)
-            yield
-        return Forecast(7.0)
-
-    async def others() -> None:
-        while True:
-            turns.append(clock.monotonic())
-            await asyncio.sleep(0)
-
-    began = clock.monotonic()
-    beside = asyncio.create_task(others())
-    await asyncio.sleep(0)
-    told = await in_slices(steps(), clock.monotonic)
-    beside.cancel()
-    assert told.done_s == 7.0
-    assert [round((turn - began) * 1000) for turn in turns] == [0, 6, 12, 18, 24, 30, 36]
