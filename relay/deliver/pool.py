@@ -92,6 +92,12 @@ class Pool:
         return len(self._connections)
 
     @property
+    def staying(self) -> int:
+        """Of `size`, those that nothing sends away; the others hold their places until they are gone."""
+        open_ones = [each for each in self._connections if each.is_open and not each.retired_for]
+        return len(open_ones) + len(self._opening)
+
+    @property
     def is_out(self) -> bool:
         """Its next hop cannot be reached, mail waits for it, and nothing else keeps it from trying."""
         if self._connections or self._is_trusted or not self._failures or not len(self._supply):
@@ -175,9 +181,13 @@ class Pool:
 
     async def _open(self, owner: object) -> None:
         connection: Connection | None = None
+        task = asyncio.current_task()
+        assert task is not None
         try:
             connection = await self._opener.open(self)
         except OpeningFailed as error:
+            # It holds its place until the reply is judged, and is none that could be sent away.
+            self._opening.discard(task)
             self._opening_failed(error)
         finally:
             if connection is None or not connection.is_open:
@@ -188,8 +198,6 @@ class Pool:
             self._breakers.probe_ended(self)
             self._failed("the next hop closed the connection as soon as it was open")
             return
-        task = asyncio.current_task()
-        assert task is not None
         # From here on it counts as a connection, not as one to come.
         self._opening.discard(task)
         connection.place = owner
@@ -273,9 +281,11 @@ class Pool:
 
     def let_go(self, reason: str) -> bool:
         """Give up one connection, as soon as its mail is through; False: there is none to give up."""
-        if self._idle:
-            self._idle.pop().leave(reason)
-            return True
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                connection.leave(reason)
+                return True
         for connection in self._connections:
             if connection.is_open and not connection.retired_for:
                 connection.retire(reason)

@@ -20,6 +20,8 @@ class Sharer(Protocol):
     def reach(self) -> Reach: ...
     @property
     def size(self) -> int: ...
+    @property
+    def staying(self) -> int: ...
     def let_go(self, reason: str) -> bool: ...
     def pump(self) -> None: ...
 
@@ -69,9 +71,14 @@ class Sharing:
     def trim(self, reach: Reach) -> None:
         """A cap was lowered: what stands beyond it goes as soon as it can."""
         for scope, key in reach.scopes:
-            for _ in range(self.connections.surplus(scope, key)):
-                sharers = [pool for pool in self._pools if (scope, key) in pool.reach.scopes]
-                max(sharers, key=_size).let_go("fewer connections are allowed")
+            sharers = [pool for pool in self._pools if (scope, key) in pool.reach.scopes]
+            # They stand until they are gone: each refusal until then would take as many again.
+            leaving = self.connections.standing(scope, key) - sum([pool.staying for pool in sharers])
+            for _ in range(self.connections.surplus(scope, key) - leaving):
+                # Who keeps the most; the next one, where those of that one are still being opened.
+                by_size = sorted(sharers, key=_staying, reverse=True)
+                if not any(pool.let_go("fewer connections are allowed") for pool in by_size):
+                    break
 
     def _ask(self, busy: Busy, asking: Sharer) -> bool:
         scope, key = busy.place.scope, busy.place.key
@@ -85,3 +92,7 @@ class Sharing:
 
 def _size(pool: Sharer) -> int:
     return pool.size
+
+
+def _staying(pool: Sharer) -> int:
+    return pool.staying

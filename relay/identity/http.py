@@ -5,17 +5,18 @@ reads without bound, and prefers $REQUESTS_CA_BUNDLE to the authority's own cert
 """
 
 import http.client
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, cast
 from urllib.parse import urlencode, urlsplit
 
 from relay import tls
 from relay.errors import ConfigurationError
 from relay.identity.access import TokenRefused
+from relay.identity.deadline import Deadline
 
 ANSWER_MAX_BYTES = 1_048_576
 """A token with its JSON has 3 KiB, a discovery document 2; a proxy's error page some 100."""
@@ -43,15 +44,15 @@ class Http:
         """`within_s` is for all requests together; `by_proxy` as $HTTPS_PROXY and $NO_PROXY say."""
         self.last: Answer | None = None
         """The answer to the last request, whatever msal made of it."""
-        self._ends_at = time.monotonic() + within_s
+        self._deadline = Deadline(within_s)
         self._within_s = within_s
         proxies = urllib.request.ProxyHandler() if by_proxy else urllib.request.ProxyHandler({})
         try:
             context = tls.client_context(ca_file=ca_file)
         except ConfigurationError as error:
             raise TokenRefused(str(error), is_fault=True) from None
-        secure = urllib.request.HTTPSHandler(context=context)
-        self._opener = urllib.request.build_opener(proxies, secure, _NoRedirect())
+        plain, secure = _Plain(self._deadline), _Secure(self._deadline, context)
+        self._opener = urllib.request.build_opener(proxies, plain, secure, _NoRedirect())
 
     def get(
         self,
@@ -90,7 +91,8 @@ class Http:
         host = urlsplit(url).netloc
         try:
             request = urllib.request.Request(url, body, dict(headers or {}))
-            answer = self._send(request)
+            with self._deadline.holding():
+                answer = self._send(request)
         except TimeoutError:
             raise TokenRefused(
                 f"{host} gave no answer within {self._within_s:g} seconds", is_fault=False
@@ -104,7 +106,7 @@ class Http:
 
     def _send(self, request: urllib.request.Request) -> Answer:
         try:
-            response = self._opener.open(request, timeout=self._left_s())
+            response = self._opener.open(request, timeout=self._deadline.left_s())
         except urllib.error.HTTPError as error:
             with error:
                 # It passes everything on to the response it was made of.
@@ -114,10 +116,8 @@ class Http:
 
     def _read(self, status: int, response: "_Response") -> Answer:
         data = bytearray()
-        # What is there, not what was asked for: else a byte a second would never meet the deadline.
         while piece := response.read1(PIECE_BYTES):
             data += piece
-            self._left_s()
             if len(data) > ANSWER_MAX_BYTES:
                 raise http.client.HTTPException(f"an answer of more than {ANSWER_MAX_BYTES} bytes")
         headers = dict(response.headers.items())
@@ -125,12 +125,6 @@ class Http:
         if declared.isascii() and declared.isdigit() and len(data) < int(declared):
             raise http.client.HTTPException("the answer was cut off")
         return Answer(status, data.decode("utf-8", "replace"), headers)
-
-    def _left_s(self) -> float:
-        left_s = self._ends_at - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        return left_s
 
 
 class _Response(Protocol):
@@ -144,6 +138,41 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: object) -> None:
         return None
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        # do_open gives host and timeout, and makes one connection.
+        made = partial(_PlainConnection, self._deadline)
+        return self.do_open(cast(type[http.client.HTTPConnection], made), req)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    def __init__(self, deadline: Deadline, context: tls.ClientContext) -> None:
+        super().__init__(context=context)
+        self._deadline = deadline
+        self._trust = context
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        made = partial(_SecureConnection, self._deadline, self._trust)
+        return self.do_open(cast(type[http.client.HTTPConnection], made), req)
+
+
+class _PlainConnection(http.client.HTTPConnection):
+    def __init__(self, deadline: Deadline, host: str, timeout: float) -> None:
+        super().__init__(host, timeout=timeout)
+        # The one place where http.client makes a socket; CONNECT and TLS come after it.
+        self._create_connection = deadline.dial
+
+
+class _SecureConnection(http.client.HTTPSConnection):
+    def __init__(self, deadline: Deadline, context: tls.ClientContext, host: str, timeout: float) -> None:
+        super().__init__(host, timeout=timeout, context=context)
+        self._create_connection = deadline.dial
 
 
 def _unreachable(host: str, error: object, within_s: float) -> TokenRefused:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from relay.deliver.reach import Reach
+from relay.deliver.sharing import Sharing
 from relay.route.route import Credentials
 from relay.spool.change import Status
 from relay.trace import event as trace
@@ -126,3 +128,52 @@ async def test_a_session_that_is_refused_names_the_next_step(
             [event] = relay.told(trace.BreakerOpened)
             assert event.level == "error" and step in event.reason
             assert len(relay.store.scan()) == 1
+
+
+CROWDED = b"432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(login=("user", "right"), greeting=CROWDED),
+        Script(login=("user", "right"), replies={b"AUTH": CROWDED}),
+    ],
+    ids=["greeting", "login"],
+)
+@in_loop
+async def test_a_session_that_is_refused_for_too_many_is_none_that_could_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Script
+) -> None:
+    seen = staying_at_trim(monkeypatch)
+    async with Sink(script) as sink:
+        async with relaying(tmp_path, route_to(sink.port, credentials=Credentials("user", "right"))) as relay:
+            await relay.send()
+            await relay.until(lambda: seen)
+            # It holds its place: what else would connect must wait until the reply is judged.
+            assert seen[0] == (1, 0)
+
+
+@in_loop
+async def test_a_session_that_was_ended_is_none_that_could_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = staying_at_trim(monkeypatch)
+    text = b"421 4.3.2 The maximum number of concurrent connections has exceeded a limit"
+    async with Sink(Script(login=("user", "right"), replies={b"MAIL": text})) as sink:
+        async with relaying(tmp_path, route_to(sink.port, credentials=Credentials("user", "right"))) as relay:
+            await relay.send()
+            await relay.until(lambda: seen)
+            assert seen == [(1, 0)] * len(seen), "it ends by itself"
+
+
+def staying_at_trim(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """How many stand, and how many of them stay, each time that a cap may have been lowered."""
+    seen: list[tuple[int, int]] = []
+
+    def trim(sharing: Sharing, reach: Reach) -> None:
+        staying = sum(pool.staying for pool in sharing._pools)
+        seen.append((sharing.connections.standing(*reach.scopes[0]), staying))
+
+    monkeypatch.setattr(Sharing, "trim", trim)
+    return seen

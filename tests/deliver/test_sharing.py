@@ -22,6 +22,8 @@ class Sharer:
         self._reach = reach(name, mailbox)
         self.open: deque[object] = deque()
         self.leaving: deque[object] = deque()
+        self.opening = 0
+        """Of `open`, those that cannot be sent away yet."""
         self.asked = 0
         sharing.add(self)
 
@@ -33,13 +35,17 @@ class Sharer:
     def size(self) -> int:
         return len(self.open) + len(self.leaving)
 
+    @property
+    def staying(self) -> int:
+        return len(self.open)
+
     def pump(self) -> None:
         while self._sharing.acquire(owner := object(), self):
             self.open.append(owner)
 
     def let_go(self, reason: str) -> bool:
         self.asked += 1
-        if not self.open:
+        if len(self.open) <= self.opening:
             return False
         self.leaving.append(self.open.popleft())
         return True
@@ -104,6 +110,82 @@ def test_a_cap_that_was_lowered_is_kept_by_the_largest() -> None:
     sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 2)
     sharing.trim(one.reach)
     assert (len(one.leaving), len(two.leaving)) == (1, 0)
+
+
+def test_a_cap_that_is_told_of_again_takes_no_second_one() -> None:
+    sharing, (one, two) = shared("one", "two")
+    one.pump()
+    two.pump()
+    one.finish()
+    sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 2)
+    for _ in range(3):
+        sharing.trim(one.reach)
+    assert (len(one.leaving), len(two.leaving)) == (1, 0)
+    one.finish()
+    sharing.trim(one.reach)
+    assert (one.staying, two.staying) == (1, 1)
+
+
+def test_one_that_has_ended_and_holds_its_place_is_counted_as_gone() -> None:
+    sharing, (one,) = shared("one")
+    one.pump()
+    ended = one.open.pop()
+    sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 2)
+    sharing.trim(one.reach)
+    assert one.asked == 0
+    sharing.release(ended)
+    assert one.size == 2
+
+
+def test_one_that_others_wait_for_is_one_of_those_beyond_the_cap() -> None:
+    sharing, (one, two) = shared("one", "two")
+    one.pump()
+    two.pump()
+    sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 2)
+    sharing.trim(one.reach)
+    assert (len(one.leaving), one.staying) == (1, 2)
+
+
+def test_one_that_goes_for_a_mailbox_goes_for_its_host_too() -> None:
+    sharing = Sharing(Connections([THREE]))
+    one, other = Sharer(sharing, "one"), Sharer(sharing, "other", "b@contoso.test")
+    one.pump()
+    other.pump()
+    sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 2)
+    sharing.connections.set_cap(Scope.FOREST, "h.test", 5)
+    sharing.trim(one.reach)
+    assert (len(one.leaving), len(other.leaving)) == (1, 0)
+    sharing.connections.set_cap(Scope.FOREST, "h.test", 4)
+    sharing.trim(one.reach)
+    assert (len(one.leaving), len(other.leaving)) == (1, 1)
+
+
+def test_a_cap_is_kept_by_the_next_where_the_largest_has_none_to_give() -> None:
+    sharing, (one, two) = shared("one", "two")
+    one.pump()
+    two.pump()
+    one.finish()
+    one.opening = 2
+    sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 2)
+    sharing.trim(one.reach)
+    assert (len(one.leaving), len(two.leaving)) == (0, 1)
+    sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 1)
+    sharing.trim(one.reach)
+    assert one.staying == 2, "nobody has one to give yet"
+    one.opening = 0
+    sharing.trim(one.reach)
+    assert one.staying == 1
+
+
+def test_a_lower_cap_is_shared_by_those_who_keep_the_most() -> None:
+    sharing = Sharing(Connections([Limit(Scope.MAILBOX, Unit.CONNECTIONS, 3)]))
+    one, two = Sharer(sharing, "one"), Sharer(sharing, "two")
+    one.pump()
+    sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 6)
+    two.pump()
+    sharing.connections.set_cap(Scope.MAILBOX, "a@contoso.test", 2)
+    sharing.trim(one.reach)
+    assert (one.staying, two.staying) == (1, 1)
 
 
 def test_another_mailbox_is_asked_for_nothing() -> None:

@@ -1,20 +1,26 @@
 """HTTP for msal: one deadline, bounded answers, no redirects."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from relay import tls
 from relay.identity import http
 from relay.identity.access import TokenRefused
 from relay.identity.http import Http
+from tests.fakes.certificate import Authority
 
 
 @contextmanager
-def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+def serving(
+    answer: Callable[[BaseHTTPRequestHandler], None], context: tls.ServerContext | None = None
+) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
 
@@ -29,10 +35,12 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if context else 'http'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
@@ -111,17 +119,90 @@ def test_an_answer_that_drips_meets_the_deadline_of_the_whole() -> None:
     assert time.monotonic() - began_at < 2
 
 
+@contextmanager
+def dripping(first: bytes, drop: bytes) -> Iterator[str]:
+    """A server that says `first`, and then for 20 seconds a drop now and then."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+    is_done = threading.Event()
+
+    def drip_on() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            peer.settimeout(10)
+            try:
+                peer.recv(4096)
+                peer.sendall(first)
+                for _ in range(400):
+                    if is_done.wait(0.05):
+                        return
+                    peer.sendall(drop)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=drip_on, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        is_done.set()
+        thread.join()
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "first", "drop"),
+    [
+        pytest.param("http", b"H", b"x", id="status line"),
+        pytest.param("http", b"HTTP/1.1 200 OK\r\nX: ", b"x", id="header"),
+        pytest.param("http", b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="never more than Continue"),
+        pytest.param("http", b"HTTP/1.1 500 No\r\n\r\n", b"x", id="body of an error"),
+        # A record of a handshake, of 16 KiB.
+        pytest.param("https", b"\x16\x03\x03\x40\x00", b"\x02", id="TLS handshake"),
+    ],
+)
+def test_whatever_drips_meets_the_deadline_of_the_whole(scheme: str, first: bytes, drop: bytes) -> None:
+    began_at = time.monotonic()
+    with dripping(first, drop) as host, pytest.raises(TokenRefused, match=r"within 0\.3 seconds") as caught:
+        Http(0.3).get(f"{scheme}://{host}/")
+    assert not caught.value.is_fault
+    assert time.monotonic() - began_at < 10
+
+
+def test_a_proxy_that_drips_its_answer_to_connect_meets_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.delenv("no_proxy", raising=False)
+    began_at = time.monotonic()
+    with dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x") as proxy:
+        monkeypatch.setenv("https_proxy", f"http://{proxy}")
+        with pytest.raises(TokenRefused, match=r"login\.test gave no answer within 0\.3 seconds"):
+            Http(0.3).get("https://login.test/")
+    assert time.monotonic() - began_at < 10
+
+
+def test_https_takes_the_authority_of_the_file_and_no_other(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("127.0.0.1")
+    context = tls.server_context(str(certificate), str(key))
+    with serving(lambda each: say(each, 200, b"in secret"), context) as base:
+        assert Http(10.0, ca_file=str(authority.ca_file)).get(base).text == "in secret"
+        with pytest.raises(TokenRefused) as caught:
+            Http(10.0).get(base)
+    assert caught.value.is_fault
+
+
 def test_the_deadline_is_for_all_requests_together() -> None:
     def slow(handler: BaseHTTPRequestHandler) -> None:
-        time.sleep(0.2)
+        time.sleep(0.05)
         say(handler, 200, b"")
 
-    with serving(slow) as base:
-        client = Http(0.5)
-        client.get(base)
-        client.get(base)
-        with pytest.raises(TokenRefused, match=r"within 0\.5 seconds"):
+    client, answers = Http(1.0), 0
+    with serving(slow) as base, pytest.raises(TokenRefused, match=r"within 1 seconds"):
+        # Each is far within it; together they would take five seconds.
+        for _ in range(100):
             client.get(base)
+            answers += 1
+    assert answers
 
 
 @pytest.mark.parametrize(
