@@ -162,7 +162,7 @@ def _said(address: str, seen: Sighting) -> Iterator[str]:
     if days < SHORT_DAYS:
         yield f"That is {days:.1f} days; what it does once a week or a month was not seen."
     for each in sorted(seen.tried):
-        yield f"It tried to log in: {printable(each)}. With that name it could be: m365-relay client add NAME --username USER"
+        yield f"It tried to log in: {printable(each)}. With the name that its settings show it could be: m365-relay client add NAME --username USER"
     for each in sorted(seen.refusals):
         yield f"Refused, and not in the rule: {printable(each)}"
     for each in sorted(seen.more):

@@ -6,7 +6,6 @@ shape as somebody's, which nothing fits. Whoever asks does the same work for eve
 """
 
 import hmac
-import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -22,7 +21,6 @@ SHOWN_MAX = 64
 """Characters of a name that is written down; the longest is that of an address' local part."""
 HASH_SHOWN_BYTES = 4
 """Enough to see that it is the same name again, and to tell some thousand apart."""
-_ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
 _PLAIN_HASH = (
     f"$argon2id$v=19$m={password.MEMORY_KIB},t={password.TIME_COST},p={password.PARALLELISM}"
     f"${'A' * 22}${'A' * 43}"
@@ -93,9 +91,9 @@ class Directory:
         """What may be written down of a name that somebody gave.
 
         It may be a password in the wrong place, and the audit log forgets nothing. So a name is written down when it
-        is a client's, or empty, or has the form of an address; of any other, a keyed hash that is the same each time.
+        is a client's, or empty; of any other, a keyed hash. The form of an address excuses none: passwords have an @ too.
         """
-        if username.lower() in self._names or not username or _ADDRESS.fullmatch(username):
+        if username.lower() in self._names or not username:
             return username[:SHOWN_MAX].encode("unicode_escape").decode()
         return f"unknown:{self._derived(b'shown', username)[:HASH_SHOWN_BYTES].hex()}"
 

@@ -21,7 +21,7 @@ class LoginFailed(Kind, frozen=True):
     client: str
     listener: str
     username: str
-    """A client's, or an address, as given; a keyed hash of any other: it may be a password in the wrong place."""
+    """A client's, as given; a keyed hash of any other: it may be a password in the wrong place."""
     mechanism: str
     reason: str
     about: str | UnsetType = UNSET

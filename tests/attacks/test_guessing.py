@@ -56,9 +56,11 @@ def test_who_guesses_passwords_is_banned_and_served_again_when_the_ban_ends(rela
     wait_until(lambda: _is_served(relay.port))
 
 
-def test_a_password_in_place_of_the_name_is_written_down_nowhere(tmp_path: Path, hop: Recording) -> None:
+@pytest.mark.parametrize("secret", ["Tr0ub4dor-and-3", "Tr0ub4dor@and3.example"])
+def test_a_password_in_place_of_the_name_is_written_down_nowhere(
+    tmp_path: Path, hop: Recording, secret: str
+) -> None:
     """By each mechanism, from an address that is learnt, so that every record we have is written."""
-    secret = "Tr0ub4dor-and-3"
     until = (datetime.now(UTC) + timedelta(days=1)).date()
     records = f"""
 [tenant]

@@ -310,8 +310,9 @@ def test_no_password_is_taken_and_the_device_sends_all_the_same(way: Way) -> Non
             ((envelope, _),) = h.mails()
             assert envelope.account == f"learning:{way.inside}"
             failed = [event for event in h.events if isinstance(event, LoginFailed)]
-            assert [(event.username, event.reason) for event in failed] == [
-                ("scanner@contoso.com", "unknown user"),
+            # A name that nobody has may be a password: what is written down of it is a hash.
+            assert [(event.username.partition(":")[0], event.reason) for event in failed] == [
+                ("unknown", "unknown user"),
                 ("erp", "wrong password"),
             ]
             assert (await wire.say(b"AUTH PLAIN %b\r\n" % b64encode(b"\0erp\0sesame"))).startswith(b"235 ")

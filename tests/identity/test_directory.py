@@ -25,17 +25,15 @@ def directory(*clients: Client, seed: str = "") -> Directory:
     return Directory(Clients(clients or (ERP, OFFICE, PRINTER, WEB, GONE), seed), secrets.token_bytes)
 
 
-@pytest.mark.parametrize(
-    "name", ["erp", "ERP@example.com", "Erp@Example.com", "gone", "web", "", "anna.b+c@mail.example.com"]
-)
-def test_a_name_of_a_client_and_an_address_may_be_written_down(name: str) -> None:
+@pytest.mark.parametrize("name", ["erp", "ERP@example.com", "Erp@Example.com", "gone", "web", ""])
+def test_a_name_of_a_client_may_be_written_down(name: str) -> None:
     assert directory().shown(name) == name
 
 
 @pytest.mark.parametrize(
     "name",
     ["sesame", "Tr0ub4dor&3", "correct horse", "p@ssword", "@", "a@b", "x" * 10_000, "a\r\nb\x00\u202eü", "ä@b.example",
-     "a@b.example\n", "\udcff"],
+     "a@b.example\n", "\udcff", "anna.b+c@mail.example.com", "Summer@2026.com"],
 )  # fmt: skip
 def test_any_other_name_may_be_a_password_and_is_written_down_as_a_keyed_hash(name: str) -> None:
     one, same = directory(seed="s" * 32), directory(seed="s" * 32)
