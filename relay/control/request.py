@@ -152,7 +152,8 @@ def parse(line: bytes) -> Request | Problem:
         request = _decode(line)
     except msgspec.ValidationError as error:
         return Problem(f"the request is not understood: {error}", "docs/control.md has every request")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        # RecursionError: objects within objects, deeper than any request, before the decoder knows what it is to be.
         return Problem(f"the request is no JSON object: {error}", "send one JSON object in one line")
     if request.version != VERSION:
         return Problem(
