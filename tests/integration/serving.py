@@ -6,7 +6,6 @@ Starting again means a further `serve` in the same folder: same spool, same port
 was started is ended with the block, by process id.
 """
 
-import json
 import os
 import random
 import signal
@@ -18,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.process.relay import WITHIN_S, Relay, is_alive, wait_until
+from tests.process.relay import WITHIN_S, Relay, is_alive, parsed, wait_until
 
 CONNECTIONS = 10
 UNSETTLED_MAX = 64
@@ -116,7 +115,7 @@ class Serving(Relay):
             whole = log.read().rpartition(b"\n")[0]
         if whole:
             self._offset += len(whole) + 1
-            self._lines += map(json.loads, whole.splitlines())
+            self._lines += map(parsed, whole.splitlines())
         return [line for line in self._lines if line["event"] == event]
 
     def children(self) -> dict[str, int]:

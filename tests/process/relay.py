@@ -63,7 +63,7 @@ class Relay:
     def events(self, event: str) -> list[dict[str, object]]:
         """What the log says of that kind."""
         whole = self.log_file.read_bytes().rpartition(b"\n")[0]
-        return [line for line in map(json.loads, whole.splitlines()) if line["event"] == event]
+        return [line for line in map(parsed, whole.splitlines()) if line["event"] == event]
 
     def wait_for(self, event: str, count: int = 1) -> dict[str, object]:
         """The `count`th event of that kind, once it is there."""
@@ -118,6 +118,18 @@ def running(folder: Path, text: str, environment: dict[str, str] | None = None) 
             relay.process.wait(WITHIN_S)
         # Orphans drain by themselves; a test that fails must not wait for that.
         wait_until(lambda: not any(map(is_alive, children)))
+
+
+def parsed(line: bytes) -> dict[str, object]:
+    """A line of the log. Whom SIGKILL met as it wrote left the beginning of one, and the next one goes on behind it."""
+    try:
+        found: dict[str, object] = json.loads(line)
+    except json.JSONDecodeError:
+        begin = line.rfind(b'{"time":')
+        if begin <= 0:
+            raise
+        found = json.loads(line[begin:])
+    return found
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
