@@ -160,7 +160,22 @@ def parse(line: bytes) -> Request | Problem:
             f"the request is of version {request.version}; this relay speaks {VERSION}",
             "use the command of the same release as the relay",
         )
+    if isinstance(request, OnMails) and (name := _emptiness(line)):
+        return Problem(f"{name} is empty", "leave out of where what shall not be asked")
     return _judged(request)
+
+
+class _Given(Struct, frozen=True):
+    where: dict[str, object]
+
+
+_decode_given = msgspec.json.Decoder(_Given).decode
+
+
+def _emptiness(line: bytes) -> str:
+    """What `where` names and leaves empty; a program that has lost a name would select more than was meant."""
+    where = _decode_given(line).where
+    return next((name for name, value in where.items() if value in ("", [])), "")
 
 
 def _judged(request: Request) -> Request | Problem:

@@ -77,6 +77,19 @@ def test_a_mail_is_cancelled_by_its_id_when_that_is_meant(relay: Generations) ->
     assert id not in ids(relay)
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["--sender", "--recipient", "--route", "--campaign", "--priority", "--older-than", "--reply", "--status"],
+)
+@pytest.mark.parametrize("do", ["list", "hold"])
+def test_an_option_left_empty_does_not_select_more(relay: Generations, do: str, option: str) -> None:
+    # As a script writes it whose variable is not set.
+    id = ids(relay, "--limit", "1")[0]
+    said = relay.command("queue", do, id, option, "")
+    assert said.returncode == 64 and option in said.stderr and "empty" in said.stderr
+    assert ids(relay, "--status", "held") == []
+
+
 def test_nothing_is_settled_without_saying_how_or_without_being_asked(relay: Generations) -> None:
     id = ids(relay)[0]
     assert relay.command("queue", "settle", id).returncode == 64

@@ -103,6 +103,8 @@ def test_a_request_is_understood(given: dict[str, object], request_: Request) ->
         (b'{"do": "resume", "kind": "route"}', "no name"),
         (b'{"do": "why", "id": "ill"}', "not a queue id"),
         (b'{"do": "hold", "where": {"older_than": 1e999}}', ""),
+        (b'{"do": "cancel", "where": {"route": "a", "campaign": ""}}', "campaign is empty"),
+        (b'{"do": "cancel", "where": {"route": "a", "ids": [ ]}}', "ids is empty"),
         (b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b', "do": "stopped"}', "no JSON"),
     ],
 )  # fmt: skip
