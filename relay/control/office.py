@@ -85,17 +85,26 @@ class Office:
                 trace.Commanded(name_of(request), caller.name, caller.uid, caller.pid, detail_of(request))
             )
             began_at = self._clock.monotonic()
-            match request:
-                case Suspend():
-                    answer = await self._suspend(request, caller)
-                case Resume():
-                    answer = await self._resume(request, caller)
-                case _:
-                    answer = await self._act(request, caller, told, is_wanted)
+            answer = await self._carry_out(request, caller, told, is_wanted)
             self._end(request, caller, answer, self._clock.monotonic() - began_at)
         except SpoolError as error:
             answer = Refused(str(error), DISK_TROUBLE_HINT)
         return [answer]
+
+    async def _carry_out(
+        self, request: OnMails | Suspend | Resume, caller: Caller, told: Told, is_wanted: Callable[[], bool]
+    ) -> End | Refused:
+        try:
+            match request:
+                case Suspend():
+                    return await self._suspend(request, caller)
+                case Resume():
+                    return await self._resume(request, caller)
+                case _:
+                    return await self._act(request, caller, told, is_wanted)
+        except SpoolError as error:
+            # An answer like others, so that the log has its end: what is suspended holds until the relay ends.
+            return Refused(str(error), DISK_TROUBLE_HINT)
 
     def close(self) -> None:
         """The deliverer is about to end: orders end where they are."""

@@ -2,13 +2,16 @@
 
 # ruff: noqa: SIM117 (the next hop stands in the outer "with", the relay in the inner one)
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from relay.budget.limit import Limit, Scope, Unit
+from relay.errors import SpoolError
 from relay.message.queue_id import format_id
 from relay.route.route import Credentials
+from relay.spool.change import Change
 from relay.trace import event as trace
 from tests.control.controlled import NOBODY, asking, controlled
 from tests.deliver.relaying import route_to
@@ -52,6 +55,24 @@ async def test_what_cannot_be_done_is_said_with_a_hint(
     async with controlled(tmp_path, route_to(NOBODY)), asking(tmp_path) as client:
         [refused] = await client.ask(**request_)
         assert refused["error"] and says in str(refused["hint"])
+
+
+@pytest.mark.parametrize("do", ["suspend", "resume"])
+@in_loop
+async def test_a_command_that_the_disk_does_not_take_has_its_end_in_the_log(tmp_path: Path, do: str) -> None:
+    async with controlled(tmp_path, route_to(NOBODY)) as (relay, _), asking(tmp_path) as client:
+        assert relay.deliverer is not None
+        await client.result(do="suspend", kind="campaign", name="May")
+
+        def fails(_: Change, done: Callable[[SpoolError | None], None]) -> None:
+            done(SpoolError("the disk is full"))
+
+        relay.deliverer.suspended._submit = fails
+        [refused] = await client.ask(do=do, kind="campaign", name="May")
+        assert refused["error"] == "the disk is full" and "spool_trouble" in str(refused["hint"])
+        assert relay.told(trace.Commanded)[-1].do == do
+        ended = relay.told(trace.CommandEnded)[-1]
+        assert (ended.do, ended.detail, ended.problem) == (do, "campaign May", "the disk is full")
 
 
 @in_loop
