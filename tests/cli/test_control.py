@@ -137,10 +137,13 @@ def keep(told: list[str], text: str) -> str:
         (("queue", "list", "--priority", "urgent"), 64, "high, normal and bulk"),
         (("queue", "rebind", "nowhere", "--campaign", "x"), 69, "other"),
         (("suspend", "route", "snik"), 69, "sink"),
-        (("suspend", "planet", "x"), 69, "recipient-domain"),
+        (("suspend", "planet", "x"), 64, "recipient-domain"),
         (("suspend", "route", "sink", "--until", "whenever"), 64, "whenever"),
         (("why", "01hzy3qf0g800"), 69, "m365-relay trace 01hzy3qf0g800"),
-        (("why", "ill"), 69, "queue list"),
+        (("why", "ill"), 64, "queue list"),
+        (("suspend", "campaign", ""), 64, "no name"),
+        (("suspend", "campaign", "x", "--for", "1h", "--until", "06:00"), 64, "twice"),
+        (("resume", "planet", "x"), 64, "recipient-domain"),
     ],
 )
 def test_what_cannot_be_done_is_said(
