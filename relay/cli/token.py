@@ -35,8 +35,8 @@ def check(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="For programs: JSON instead of text.")] = False,
 ) -> None:
-    """Fetch tokens as the relay would, one for each application; show what is in them and whether
-    each mailbox can use it, never the token.
+    """Fetch tokens as the relay would, one for each application; show what is in them, whether each
+    mailbox can use it, and whether that of [graph] has the roles for what is asked; never the token.
 
     0: good, 1: something is wrong with it, 69: no answer, 78: refused.
     """

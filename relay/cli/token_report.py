@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from relay.cli import token_graph
+from relay.cli.token_graph import GraphReport
+from relay.cli.token_look import TokenReport, rows
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -19,22 +23,10 @@ class MailboxReport(Struct):
     warnings: tuple[str, ...] = ()
 
 
-class Report(Struct):
+class Report(TokenReport, kw_only=True):
     """One application, whose token serves all of its mailboxes."""
 
-    application: str
-    authority: str
-    scope: str
     mailboxes: tuple[MailboxReport, ...]
-    lifetime_s: float = 0.0
-    audience: str = ""
-    application_id: str = ""
-    object_id: str = ""
-    tenant: str = ""
-    roles: tuple[str, ...] = ()
-    troubles: tuple[str, ...] = ()
-    """Why there is no token to look into."""
-    warnings: tuple[str, ...] = ()
 
     @property
     def is_good(self) -> bool:
@@ -42,20 +34,23 @@ class Report(Struct):
         return not self.troubles and not any(each.troubles for each in self.mailboxes)
 
 
-def as_json(reports: Sequence[Report]) -> str:
+def as_json(reports: Sequence[Report], graph: GraphReport | None = None) -> str:
     """For programs."""
-    return msgspec.json.encode({"applications": reports}).decode()
+    return msgspec.json.encode({"applications": reports, "graph": graph}).decode()
 
 
-def show(reports: Sequence[Report]) -> None:
+def show(reports: Sequence[Report], graph: GraphReport | None = None) -> None:
     """For people."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    for i, report in enumerate(reports):
+    blocks = [_lines(report) for report in reports]
+    if graph is not None:
+        blocks.append(token_graph.lines(graph))
+    for i, block in enumerate(blocks):
         if i:
             console.print()
-        for mark, style, text in _lines(report):
+        for mark, style, text in block:
             _print(console, mark, style, text)
 
 
@@ -66,21 +61,7 @@ def _print(console: "Console", mark: str, style: str, text: str) -> None:
 
 
 def _lines(report: Report) -> list[tuple[str, str, str]]:
-    rows = [
-        ("application", report.application),
-        ("authority", report.authority),
-        ("scope", report.scope),
-    ]
-    if report.lifetime_s:
-        rows += [
-            ("lifetime", f"{report.lifetime_s / 60:.0f} minutes"),
-            ("audience", report.audience),
-            ("application id", report.application_id),
-            ("object id", report.object_id),
-            ("tenant", report.tenant),
-            ("roles", ", ".join(report.roles) or "none"),
-        ]
-    lines = [(f"{key:<16}", "bold", value) for key, value in rows if value]
+    lines = [(f"{key:<16}", "bold", value) for key, value in rows(report) if value]
     # What is wrong for one mailbox is wrong for most: told once, above the list.
     warnings = (*report.warnings, *(text for each in report.mailboxes for text in each.warnings))
     troubles = (*report.troubles, *(text for each in report.mailboxes for text in each.troubles))

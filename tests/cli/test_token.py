@@ -211,6 +211,115 @@ ca_file = "{shell.authority.ca_file}"
     assert shell.run("--mailbox", "a@contoso.example").returncode == 0
 
 
+GRAPH = """
+[graph]
+tenant = "{tenant}"
+client_id = "{client}"
+client_secret_file = "secret"
+authority = "{authority}"
+ca_file = "{ca_file}"
+"""
+
+
+def with_graph(shell: Shell, rest: str = "", *, directory: bool = True) -> None:
+    """Asked for the directory, if anything."""
+    authority = shell.authority
+    text = GRAPH.format(tenant=TENANT, client=CLIENT, authority=authority.base, ca_file=authority.ca_file)
+    shell.write(rest=text + rest)
+    file = shell.folder / "relay.toml"
+    if directory:
+        file.write_text(file.read_text().replace("[[route]]", 'recipients = "graph"\n[[route]]', 1))
+
+
+def asking(shell: Shell) -> None:
+    """The route asks the message trace."""
+    file = shell.folder / "relay.toml"
+    file.write_text(file.read_text().replace('name = "exchange"', 'name = "exchange"\nuncertain = "ask"'))
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        ("Directory.Read.All",),
+        ("Directory.ReadWrite.All",),
+        ("User.Read.All", "Group.Read.All", "OrgContact.Read.All"),
+    ],
+)
+def test_the_token_for_graph_has_the_role_for_the_directory(shell: Shell, roles: tuple[str, ...]) -> None:
+    with_graph(shell)
+    shell.authority.orders.roles = ("SMTP.SendAsApp", *roles)
+    done = shell.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✓ the directory (tenant.recipients): the token has the role for it" in done.stdout
+    assert "https://graph.microsoft.com/.default" in done.stdout
+    assert "the message trace: nothing here asks for it" in done.stdout
+    assert "service principal of its own" not in done.stdout
+
+
+def test_a_role_that_the_token_for_graph_lacks_is_named(shell: Shell) -> None:
+    with_graph(shell)
+    asking(shell)
+    done = shell.run()
+    assert done.returncode == 1
+    assert "✗ the directory (tenant.recipients): the token lacks the role Directory.Read.All" in done.stdout
+    assert (
+        "✗ the message trace (route exchange): the token lacks the role ExchangeMessageTrace.Read.All"
+        in done.stdout
+    )
+    shell.authority.orders.roles = ("User.Read.All", "ExchangeMessageTrace.Read.All")
+    done = shell.run()
+    assert done.returncode == 1 and "lacks the roles Group.Read.All and OrgContact.Read.All" in done.stdout
+    assert "✓ the message trace (route exchange)" in done.stdout
+
+
+def test_what_a_token_for_graph_does_not_show_is_said_once_it_is_good(shell: Shell) -> None:
+    with_graph(shell, directory=False)
+    asking(shell)
+    shell.authority.orders.roles = ("SMTP.SendAsApp", "ExchangeMessageTrace.Read.All")
+    done = shell.run()
+    assert done.returncode == 0 and "service principal of its own" in done.stdout
+    graph = json.loads(shell.run("--json").stdout)["graph"]
+    assert graph["roles"] == ["SMTP.SendAsApp", "ExchangeMessageTrace.Read.All"]
+    assert graph["uses"] == [
+        {"what": "the directory", "wanted_by": [], "lacks": ["Directory.Read.All"]},
+        {"what": "the message trace", "wanted_by": ["route exchange"], "lacks": []},
+    ]
+
+
+def test_a_token_that_is_not_for_graph_is_found(shell: Shell) -> None:
+    with_graph(shell, rest='scope = "https://outlook.office365.com/.default"')
+    shell.authority.orders.roles = ("SMTP.SendAsApp", "Directory.Read.All")
+    done = shell.run()
+    assert done.returncode == 1 and "set graph.scope to https://graph.microsoft.com/.default" in done.stdout
+
+
+def test_graph_is_tried_without_any_route_that_logs_in_so_and_not_beside_one_that_is_named(
+    shell: Shell,
+) -> None:
+    with_graph(shell)
+    shell.authority.orders.roles = ("Directory.Read.All",)
+    assert shell.run("--route", "exchange").returncode == 0 and shell.authority.token_requests == 1
+    file = shell.folder / "relay.toml"
+    text = file.read_text()
+    oauth = text[text.index("[route.oauth]") : text.index("[graph]")]
+    (shell.folder / "password").write_text("secret of the mailbox")
+    (shell.folder / "password").chmod(0o600)
+    file.write_text(text.replace(oauth, 'password_file = "password"\n'))
+    done = shell.run()
+    assert done.returncode == 0 and "✓ the directory" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_wrong_secret_of_graph_is_a_wrong_configuration(shell: Shell) -> None:
+    with_graph(shell)
+    file = shell.folder / "relay.toml"
+    head, mark, rest = file.read_text().partition("[graph]")
+    file.write_text(head + mark + rest.replace('"secret"', '"wrong"'))
+    (shell.folder / "wrong").write_text("wrong")
+    (shell.folder / "wrong").chmod(0o600)
+    done = shell.run()
+    assert done.returncode == 78 and "AADSTS7000215" in done.stdout and "✓ orders@" in done.stdout
+
+
 def test_a_secret_that_ends_is_warned_of(shell: Shell) -> None:
     shell.write(oauth="client_secret_expires = 2020-01-31")
     done = shell.run()
