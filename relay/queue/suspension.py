@@ -57,7 +57,8 @@ def proper_name(kind: Kind, name: str) -> str:
     """As it is compared: routes and campaigns as they are written, all else in any case."""
     if kind in (Kind.ROUTE, Kind.CAMPAIGN):
         return name
-    return name.lower().removeprefix("@") if kind is not Kind.MAILBOX else name.lower()
+    # A domain with its final dot is the same one.
+    return name.lower().removeprefix("@").removesuffix(".") if kind is not Kind.MAILBOX else name.lower()
 
 
 class Suspensions:

@@ -56,6 +56,7 @@ def test_what_is_no_row_is_said(value: bytes) -> None:
         (Kind.MAILBOX, "Orders@Contoso.com", "orders@contoso.com"),
         (Kind.SENDER_DOMAIN, "@News.Test", "news.test"),
         (Kind.RECIPIENT_DOMAIN, "GONE.test", "gone.test"),
+        (Kind.RECIPIENT_DOMAIN, "gone.test.", "gone.test"),
     ],
 )
 def test_names_are_compared_as_what_they_name(kind: Kind, given: str, name: str) -> None:
