@@ -27,7 +27,7 @@ from relay.receive.once import Body
 from relay.receive.options import HEAD_BYTES
 from relay.receive.policy import judge_commit, too_large
 from relay.receive.rewrite import Rule
-from relay.receive.timing import judge_span
+from relay.receive.timing import ALWAYS, judge_span
 from relay.smtp.command import MailCommand
 from relay.smtp.reply import Reply
 from relay.spool.change import MAX_RECORD_BYTES, Abandon, Accept, Stream
@@ -145,7 +145,7 @@ class Incoming:
             self._body = Body.of(content, intake.header)
         now = common.clock.now()
         span = judge_span(intake.wishes, now, common.limits)
-        if isinstance(span, Reply):
+        if isinstance(span, Reply) and not key:
             self.abandon()
             return span
         sender = mail.sender if rule is None else rule.address_for(mail.sender)
@@ -166,12 +166,15 @@ class Incoming:
             self._streamed,
             self._chunks,
             now,
-            span,
+            ALWAYS if isinstance(span, Reply) else span,
         )
         self._since = common.clock.monotonic()
         self._policy = origin.policy
         if key and self._body is not None and common.once is not None:
             self._claim = common.once.claim(key, change.envelope, self._body, intake.header)
+        if isinstance(span, Reply):
+            self.abandon()
+            return self._repeated(change) or span
         outcome: Accept | Reply | None = change
         if common.alignment is not None:
 
@@ -258,7 +261,7 @@ class Incoming:
         if isinstance(outcome, Accept) and outcome.envelope.deadline:
             late = self._common.late.judge(outcome.envelope)
             if isinstance(late, Reply):
-                return late
+                return self._repeated(outcome) or late
             self._late = late
         if isinstance(outcome, Accept) and self._policy.quotas:
             envelope = outcome.envelope
@@ -267,6 +270,12 @@ class Incoming:
                 return refusal
             self._is_charged = True
         return outcome
+
+    def _repeated(self, change: Accept) -> Reply | None:
+        """What a repeat hears although its time is over: its first one came in time. None: this is none."""
+        if self._claim is None or self._common.once is None:
+            return None
+        return self._common.once.before(self._claim, change.envelope)
 
     def _commit(self, change: Accept) -> None:
         if self._claim is not None:

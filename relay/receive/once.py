@@ -108,6 +108,14 @@ class Once:
             f"{IDEMPOTENCY_KEY} is that of another mail, queued as {first}; give each mail its own",
         )
 
+    def before(self, claim: Claim, envelope: Envelope) -> Reply | None:
+        """The answer to a repeat, where the mail itself may not come any more; None: it is none, as far as anybody knows."""
+        try:
+            taken = self._spool.key_holder(claim)
+        except SpoolError:
+            return None
+        return self.judge(taken, envelope) if taken is not None and taken.is_same else None
+
     def sweep(self, now: float) -> None:
         """Once in a while: what nobody came after goes too. A slice a commit, until nothing is left."""
         if now - self._swept_at >= SWEEP_S and not self._is_sweeping:

@@ -447,7 +447,8 @@ class Session(asyncio.BufferedProtocol):
                 self._origin, mail, self._recipients, server.content, self._body_hash, self._rule
             )
         if refusal is not None:
-            self._common.seen.refused(self._origin, "mail", mail.sender, refusal)
+            if refusal.code >= 400:
+                self._common.seen.refused(self._origin, "mail", mail.sender, refusal)
             self._incoming = None
             self._answer_content(refusal)
 

@@ -53,15 +53,21 @@ def take(rows: Rows, id: int, claim: Claim) -> AlreadyTaken | None:
     key = _KEY + claim.name
     found = _read(rows, key)
     if found is not None:
-        first, content, recipients = found
-        if first >= claim.oldest:
-            return AlreadyTaken(first, content == claim.content and covers(recipients, claim.recipients))
-        rows.delete(_AGE + mail_key(first))
+        taken = _judged(found, claim)
+        if taken is not None:
+            return taken
+        rows.delete(_AGE + mail_key(found[0]))
     age = _AGE + mail_key(id)
     rows.put(key, seal(key, mail_key(id) + claim.content + claim.recipients))
     rows.put(age, seal(age, claim.name))
     forget(rows, claim.oldest, FORGOTTEN_AT_ONCE, claim.most)
     return None
+
+
+def holder(rows: Rows, claim: Claim) -> AlreadyTaken | None:
+    """Which mail has the key, and whether it is the same one; None: nobody has it."""
+    found = _read(rows, _KEY + claim.name)
+    return None if found is None else _judged(found, claim)
 
 
 def forget(rows: Rows, oldest: int, limit: int, most: int | None = None) -> None:
@@ -117,6 +123,13 @@ def _name(rows: Rows, age: bytes) -> bytes | None:
         return None if record is None else bytes(unseal(age, record))
     except RecordDamaged:
         return None
+
+
+def _judged(found: tuple[int, bytes, bytes], claim: Claim) -> AlreadyTaken | None:
+    first, content, recipients = found
+    if first < claim.oldest:
+        return None
+    return AlreadyTaken(first, content == claim.content and covers(recipients, claim.recipients))
 
 
 def _read(rows: Rows, key: bytes) -> tuple[int, bytes, bytes] | None:

@@ -6,11 +6,12 @@ lacks is durability, and the sharing between processes.
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from relay.errors import RecordDamaged, SpoolFull
+from relay.errors import AlreadyTaken, RecordDamaged, SpoolFull
 from relay.message.envelope import Envelope
 from relay.message.queue_id import slot_of
 from relay.spool import claims, codec
 from relay.spool.change import Change, RecipientState
+from relay.spool.claim import Claim
 from relay.spool.codec import mail_key
 from relay.spool.entry import BudgetRows, Damaged, Entry, Mail, Page
 from relay.spool.options import SpoolOptions
@@ -202,6 +203,10 @@ class MemoryStore:
     def last_id(self, slot: int) -> int:
         """The highest id of this slot that ever came; 0: none did."""
         return self._last_ids.get(slot, 0)
+
+    def key_holder(self, claim: Claim) -> AlreadyTaken | None:
+        """Which mail has the idempotency key; None: nobody has it."""
+        return claims.holder(_ClaimRows(self.claim_records), claim)
 
     def oldest_key(self) -> int | None:
         """The mail whose idempotency key is the oldest; None: there is none."""

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
+from relay.errors import AlreadyTaken
 from relay.message.envelope import Envelope
 from relay.spool.change import Change, RecipientState
+from relay.spool.claim import Claim
 from relay.spool.entry import BudgetRows, Damaged, Entry, Mail, Page
 from relay.spool.options import SpoolOptions
 from relay.spool.prepared import Prepared
@@ -85,6 +87,10 @@ class Spool(Protocol):
 
     def last_id(self, slot: int) -> int:
         """The highest id of this slot whose mail, or a part of it, was ever committed; 0: none was."""
+        ...
+
+    def key_holder(self, claim: Claim) -> AlreadyTaken | None:
+        """Which mail has the idempotency key, and whether it is the same one; None: nobody has it."""
         ...
 
     def oldest_key(self) -> int | None:

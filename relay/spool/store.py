@@ -30,13 +30,14 @@ from typing import TypeAlias, TypeVar
 
 import lmdb
 
-from relay.errors import ConfigurationError, RecordDamaged, SpoolBroken, SpoolError, SpoolFull
+from relay.errors import AlreadyTaken, ConfigurationError, RecordDamaged, SpoolBroken, SpoolError, SpoolFull
 from relay.message.envelope import Envelope
 from relay.message.queue_id import slot_of
 from relay.spool import claims, codec
 from relay.spool.ballast import Ballast
 from relay.spool.change import Change, RecipientState
 from relay.spool.cipher import Cipher
+from relay.spool.claim import Claim
 from relay.spool.codec import mail_key
 from relay.spool.entry import BudgetRows, Damaged, Entry, Mail, Page
 from relay.spool.lock import Lock
@@ -409,6 +410,13 @@ class Store:
         key = _last_id_key(slot)
         with self._reading() as txn:
             return int.from_bytes(_last_id(key, txn.get(key, db=self._meta)), "big")
+
+    def key_holder(self, claim: Claim) -> AlreadyTaken | None:
+        """Which mail has the idempotency key, and whether it is the same one; None: nobody has it."""
+        if claims.TABLE not in self._tables:
+            return None
+        with self._reading() as txn:
+            return claims.holder(self._claims(txn), claim)
 
     def oldest_key(self) -> int | None:
         """The mail whose idempotency key is the oldest; None: there is none."""

@@ -14,20 +14,23 @@ from tests.process.relay import Relay, configuration, running
 WITHIN_S = 20.0
 
 
-def submit(relay: Relay, deadline: str) -> str:
-    """The reply to a mail with that deadline."""
+def submit(relay: Relay, deadline: str, key: str = "") -> str:
+    """The reply to a mail with that deadline, and perhaps an idempotency key."""
     with smtplib.SMTP(*relay.address, timeout=WITHIN_S) as client:
         client.ehlo()
         client.mail("a@s.test")
         client.rcpt("b@c.test")
-        code, text = client.data(f"X-Relay-Deadline: {deadline}\r\nSubject: code\r\n\r\n1234\r\n".encode())
+        fields = f"X-Relay-Deadline: {deadline}\r\n"
+        fields += f"X-Relay-Idempotency-Key: {key}\r\n" if key else ""
+        code, text = client.data(f"{fields}Subject: code\r\n\r\n1234\r\n".encode())
     return f"{code} {text.decode()}"
 
 
 @pytest.mark.parametrize("policy", ["tell", "refuse"])
 def test_a_deadline_that_cannot_be_kept_is_answered_at_once(tmp_path: Path, policy: str) -> None:
     with running(tmp_path, configuration(route=f'late = "{policy}"')) as relay:
-        assert "expected" not in submit(relay, "30m"), "nobody knows yet that anything is in its way"
+        first = submit(relay, "30m", "login-1")
+        assert "expected" not in first, "nobody knows yet that anything is in its way"
         subprocess.run(
             [
                 sys.executable, "-m", "relay.cli.main", "suspend", "route", "smarthost", "--for", "4h",
@@ -43,6 +46,7 @@ def test_a_deadline_that_cannot_be_kept_is_answered_at_once(tmp_path: Path, poli
             time.sleep(0.1)
         time.sleep(1.1)  # Receivers look once a second.
         late, in_time = submit(relay, "30m"), submit(relay, "6h")
+        assert submit(relay, "30m", "login-1") == f"{first} before; this repeat is not sent again"
         assert relay.stop() == 0
     if policy == "tell":
         assert late.startswith("250 2.0.0 queued as ") and "; expected to leave about 20" in late

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,25 @@ def test_a_repeat_gets_the_first_ones_id_and_is_not_taken() -> None:
             assert [queued.id for queued in h.announced.queued] == [envelope.id]
             assert len([event for event in h.events if isinstance(event, Accepted)]) == 1
             assert repeats(h) == [MailRepeated(id_in(first), "127.0.0.1", "", True)]
+
+    run(main)
+
+
+def test_a_repeat_whose_deadline_has_passed_since_gets_the_first_ones_id() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with house(clock=clock) as h:
+            date = datetime.fromtimestamp(clock.now() + 60, UTC).isoformat()
+            fields = KEY + f"X-Relay-Deadline: {date}\r\n".encode()
+            first = await send(h, fields=fields)
+            clock.advance(120)
+            again = await send(h, fields=fields)
+            assert id_in(again) == id_in(first) and again.startswith(b"250 ")
+            assert repeats(h) == [MailRepeated(id_in(first), "127.0.0.1", "", True)]
+            # Neither another mail under the key nor one that is the first to come has been in time.
+            assert (await send(h, b"Other\r\n", fields=fields)).startswith(b"550 5.4.7 ")
+            assert (await send(h, fields=fields.replace(b"17", b"18"))).startswith(b"550 5.4.7 ")
+            assert len(h.mails()) == 1
 
     run(main)
 
