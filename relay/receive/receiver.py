@@ -132,7 +132,8 @@ class Receiver:
         self._store.abandon_partial([self._slot])
         for roll in self._common.allowance.rolls:
             roll.begin()
-            await self._take_roll(roll)
+            if not roll.is_awaited:
+                await self._take_roll(roll)
         for sock, listener in zip(self._sockets, self._listeners, strict=True):
             await self._listen(sock, listener)
         self._tick()

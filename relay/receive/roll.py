@@ -82,6 +82,11 @@ class Roll:
         """Whoever calls it reads the file now, whether it stands still or not."""
         self._seen = self._taken = see(self.path)
 
+    @property
+    def is_awaited(self) -> bool:
+        """It is made of the directory, and was not yet: no fault, as it is at the first start."""
+        return self._stale_s < math.inf and self._seen is None
+
     def is_new(self) -> bool:
         """Has the file changed, and stood still since this was asked before? Once for each change."""
         before, self._seen = self._seen, see(self.path)
