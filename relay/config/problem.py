@@ -82,8 +82,8 @@ def _found(location: Sequence[int | str], value: object) -> str:
     """The value, when it is one that may be shown."""
     if not isinstance(value, str | int | float) or _is_secret(location):
         return ""
-    if isinstance(value, str) and "//" in value and "@" in value:
-        return ""  # A URL with a name and a password in it.
+    if isinstance(value, str) and "@" in value and ("//" in value or ":" in value.partition("@")[0]):
+        return ""  # A URL with a name and a password in it, perhaps without its scheme.
     text = f'"{value}"' if isinstance(value, str) else str(value).lower()
     return f"; found {text[:SHOWN_MAX]}{'…' if len(text) > SHOWN_MAX else ''}"
 

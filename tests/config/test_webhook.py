@@ -153,6 +153,11 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(folder: Path) -> None:
     assert "must hold no name or password" in found and "hunter2" not in found
 
 
+def test_nor_is_it_where_the_scheme_is_left_out(folder: Path) -> None:
+    found = problems(folder, HOOK.replace("https://crm.example.com", "app:hunter2@crm.example.com"))
+    assert "webhook[0].url" in found and "hunter2" not in found
+
+
 def test_http_over_the_network_is_said_and_warned_of(folder: Path) -> None:
     text = HOOK.replace("https:", "http:") + "allow_http = true\n"
     assert configure(folder, text).warnings == (
