@@ -75,7 +75,7 @@ class Hello(Struct, frozen=True, tag=True):
     """First frame of a connection, and again whenever hints had to be dropped.
 
     Mails of `slot` with ids from `first_id` on may be in the spool without a hint: of a process
-    that died before it said anything, or hints that were dropped. They are scanned for now, and
+    that died before it said anything, or hints that were dropped. They are looked for at once, and
     again when this connection ends.
     """
 
